@@ -1,0 +1,96 @@
+"""Where things lie and what the defaults are: flag, then environment, then config file, then default.
+
+The config file is ``config.toml`` in the user's configuration directory (or ``$BUMP_EDGE_HOME``), with the keys of
+`Settings`. Nothing here creates a file or a directory.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from bump_edge.errors import UsageError
+
+DEFAULT_MODEL = "extractive"
+"""The model that writes when none is named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Resolved settings.
+
+    Args:
+        home: data directory: the default store and the models that were added.
+        db: the store.
+        model: name or path of the model.
+        json: whether commands print JSON.
+    """
+
+    home: Path
+    db: Path
+    model: str
+    json: bool
+
+    @property
+    def models(self) -> Path:
+        """Where added models lie."""
+        return self.home / "models"
+
+
+def config_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """The path of the config file; it need not exist."""
+    home = environment.get("BUMP_EDGE_HOME")
+    return (Path(home).expanduser() if home else Path(platformdirs.user_config_dir("bump-edge"))) / "config.toml"
+
+
+def load(
+    *,
+    db: Path | None = None,
+    model: str | None = None,
+    json: bool | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Resolve the settings; an argument that is not None wins over the environment, the config file and the default.
+
+    Raises:
+        UsageError: the config file is not TOML, has an unknown key, or a value of the wrong kind.
+    """
+    file = _read_config(config_file(environment))
+    home = Path(
+        str(environment.get("BUMP_EDGE_HOME") or file.get("home") or platformdirs.user_data_dir("bump-edge"))
+    ).expanduser()
+    chosen_db = str(db or environment.get("BUMP_EDGE_DB") or file.get("db") or home / "bump-edge.db")
+    chosen_json = json if json is not None else _truth(environment.get("BUMP_EDGE_JSON") or file.get("json") or False)
+    return Settings(
+        home=home,
+        db=Path(chosen_db).expanduser(),
+        model=model or environment.get("BUMP_EDGE_MODEL") or str(file.get("model") or DEFAULT_MODEL),
+        json=chosen_json,
+    )
+
+
+def _read_config(path: Path) -> dict[str, str | bool]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path} cannot be read as TOML: {error}. Mend or remove it.") from error
+    kinds: dict[str, type] = {"home": str, "db": str, "model": str, "json": bool}
+    for key, value in content.items():
+        if key not in kinds:
+            raise UsageError(f"{path} has the unknown key {key!r}: expected some of {', '.join(kinds)}")
+        if not isinstance(value, kinds[key]):
+            raise UsageError(f"{path}: {key} is {value!r}: expected a {kinds[key].__name__}")
+    return content
+
+
+def _truth(value: str | bool) -> bool:
+    if isinstance(value, bool):
+        return value
+    return value.strip().lower() not in ("", "0", "false", "no", "off")

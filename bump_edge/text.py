@@ -1,0 +1,147 @@
+"""Words, stems, sentences and languages: what the extractive backend, the evidence check and the metrics share."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache, lru_cache
+
+_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+# A sentence ends at . ! ? … and white space; not after an initial, a number's dot, or a common abbreviation.
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+|(?<=[。！？])|\n+")
+_NOT_AN_END = re.compile(
+    r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|Vol|No|Nos|vs|feat|ft|etc|e\.g|i\.e|approx|ca|Inc|Ltd|Co|Bd|Nr|z\.B|Pt|Ed)\.)$"
+)
+
+# Scripts that one language of `prompts.LANGUAGES` dominates, or that no Latin stop-word list can tell.
+_SCRIPTS: tuple[tuple[str, str, str], ...] = (
+    ("ja", "぀", "ヿ"),
+    ("ko", "가", "힯"),
+    ("zh", "一", "鿿"),
+    ("th", "฀", "๿"),
+    ("hi", "ऀ", "ॿ"),
+    ("he", "֐", "׿"),
+    ("el", "Ͱ", "Ͽ"),
+)
+
+_GUESSED = (
+    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "pl", "cs", "ro", "hu", "tr", "id", "vi",
+    "ru", "uk", "bg", "ar", "fa",
+)  # fmt: skip
+
+_STEMMED = {
+    "ar": "arabic", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish", "fi": "finnish",
+    "fr": "french", "hu": "hungarian", "id": "indonesian", "it": "italian", "nl": "dutch", "no": "norwegian",
+    "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish",
+}  # fmt: skip
+
+
+def fold(text: str) -> str:
+    """`text` in lower case, without accents, in compatibility form: what two spellings of a word have in common."""
+    if text.isascii():
+        return text.lower()
+    bare = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFC", "".join(c for c in bare if not unicodedata.combining(c)))
+
+
+def words(text: str) -> list[str]:
+    """The words of `text` as written, in order: letters and digits with inner hyphens and apostrophes.
+
+    Chinese and Japanese are not cut into words: a run of characters is one.
+    """
+    return _WORD.findall(text)
+
+
+@cache
+def stopwords(language: str) -> frozenset[str]:
+    """Function words of an ISO 639-1 language, folded; empty for a language without a list."""
+    import stopwordsiso
+
+    return (
+        frozenset(fold(w) for w in stopwordsiso.stopwords(language)) if stopwordsiso.has_lang(language) else frozenset()
+    )
+
+
+@cache
+def _stemmer(language: str):  # type: ignore[no-untyped-def]  # snowballstemmer has no types
+    import snowballstemmer
+
+    return snowballstemmer.stemmer(_STEMMED[language])
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str, language: str = "en") -> str:
+    """The Snowball stem of one folded word; the word itself for a language without a stemmer, or with a digit in it."""
+    word = fold(word).replace("’", "'")
+    if language not in _STEMMED or any(c.isdigit() for c in word):
+        return word
+    return str(_stemmer(language).stemWord(word))
+
+
+def stems(text: str, language: str = "en") -> list[str]:
+    """The stems of the words of `text`; a hyphenated word gives its parts."""
+    return [stem(part, language) for word in words(text) for part in word.split("-") if part]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of `text`, stripped, without empty ones; line breaks end a sentence."""
+    out: list[str] = []
+    start = 0
+    for found in _SENTENCE_END.finditer(text):
+        piece = text[start : found.end()].strip()
+        if not piece:
+            continue
+        if "\n" not in found.group() and _NOT_AN_END.search(piece):
+            continue
+        out.append(piece)
+        start = found.end()
+    if tail := text[start:].strip():
+        out.append(tail)
+    return out
+
+
+def guess_language(texts: Iterable[str], *, default: str = "en", min_hits: int = 5) -> str:
+    """The language that `texts` are written in, as ISO 639-1, by script and by share of function words.
+
+    Meant for what a person wrote, not for names of things: those say little about what a person speaks.
+
+    Args:
+        texts: read up to 20,000 characters in all.
+        default: the answer when the evidence is thin.
+        min_hits: function words that the winning language needs.
+    """
+    sample = _head(texts, 20_000)
+    letters = [c for c in sample if c.isalpha()]
+    if not letters:
+        return default
+    for language, low, high in _SCRIPTS:
+        if sum(low <= c <= high for c in letters) > 0.2 * len(letters):
+            return language
+    tokens = [fold(w) for w in words(sample)]
+    # a function word that several languages share says less: it counts 1/n for each of them
+    score = dict.fromkeys(_GUESSED, 0.0)
+    hits = dict.fromkeys(_GUESSED, 0)
+    for token in tokens:
+        owners = _owners(token)
+        for language in owners:
+            score[language] += 1 / len(owners)
+            hits[language] += 1
+    best = max(score, key=lambda language: score[language])
+    return best if hits[best] >= min_hits and hits[best] >= 0.1 * len(tokens) else default
+
+
+@lru_cache(maxsize=50_000)
+def _owners(token: str) -> tuple[str, ...]:
+    return tuple(language for language in _GUESSED if token in stopwords(language))
+
+
+def _head(texts: Iterable[str], limit: int) -> str:
+    parts: list[str] = []
+    size = 0
+    for text in texts:
+        parts.append(text[: limit - size])
+        size += len(parts[-1]) + 1
+        if size >= limit:
+            break
+    return "\n".join(parts)
