@@ -1,3 +1,159 @@
-"""bump-edge: interaction logs go in, a short readable profile of their user comes out; the logs stay where they are."""
+"""bump-edge: interaction logs go in, a short readable profile of their user comes out; the logs stay where they are.
+
+    from bump_edge import Store, Profiler
+
+    with Store() as store, Profiler(store) as profiler:
+        store.ingest_file("logs.jsonl")
+        print(profiler.profile().text)
+
+Names are loaded when they are first used: importing the package loads no model runtime, no numpy, no command line.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOME_OF = {
+    "AsyncProfiler": "aio",
+    "AsyncStore": "aio",
+    "Backend": "backends.base",
+    "BackendCrashedError": "errors",
+    "BackendUnavailableError": "errors",
+    "BumpEdgeError": "errors",
+    "CancelledError": "errors",
+    "Chunk": "backends.base",
+    "EmptyHistoryError": "errors",
+    "Evidence": "types",
+    "ExtractiveBackend": "backends.extractive",
+    "Generation": "backends.base",
+    "GenerationError": "errors",
+    "GenerationOptions": "backends.base",
+    "HistoryStats": "types",
+    "IngestReport": "store",
+    "InputError": "errors",
+    "Interaction": "types",
+    "KeyUnavailableError": "errors",
+    "LOCAL_USER": "types",
+    "MODES": "context",
+    "ModelCorruptError": "errors",
+    "ModelError": "errors",
+    "ModelNotFoundError": "errors",
+    "NoProfileError": "errors",
+    "NotFoundError": "errors",
+    "PolicyError": "errors",
+    "Profile": "types",
+    "Profiler": "profiler",
+    "ProfilerOptions": "profiler",
+    "Prompt": "prompts",
+    "ScriptedBackend": "backends.scripted",
+    "Settings": "settings",
+    "Store": "store",
+    "StoreCorruptError": "errors",
+    "StoreError": "errors",
+    "StoreLockedError": "errors",
+    "StoreVersionError": "errors",
+    "StoreWriteError": "errors",
+    "UsageError": "errors",
+    "UserSummary": "store",
+    "build_messages": "context",
+    "generate": "backends.base",
+    "open_model": "models",
+}
+
+if TYPE_CHECKING:
+    from bump_edge.aio import AsyncProfiler, AsyncStore
+    from bump_edge.backends.base import Backend, Chunk, Generation, GenerationOptions, generate
+    from bump_edge.backends.extractive import ExtractiveBackend
+    from bump_edge.backends.scripted import ScriptedBackend
+    from bump_edge.context import MODES, build_messages
+    from bump_edge.errors import (
+        BackendCrashedError,
+        BackendUnavailableError,
+        BumpEdgeError,
+        CancelledError,
+        EmptyHistoryError,
+        GenerationError,
+        InputError,
+        KeyUnavailableError,
+        ModelCorruptError,
+        ModelError,
+        ModelNotFoundError,
+        NoProfileError,
+        NotFoundError,
+        PolicyError,
+        StoreCorruptError,
+        StoreError,
+        StoreLockedError,
+        StoreVersionError,
+        StoreWriteError,
+        UsageError,
+    )
+    from bump_edge.models import open_model
+    from bump_edge.profiler import Profiler, ProfilerOptions
+    from bump_edge.prompts import Prompt
+    from bump_edge.settings import Settings
+    from bump_edge.store import IngestReport, Store, UserSummary
+    from bump_edge.types import LOCAL_USER, Evidence, HistoryStats, Interaction, Profile
+
+__all__ = [
+    "LOCAL_USER",
+    "MODES",
+    "AsyncProfiler",
+    "AsyncStore",
+    "Backend",
+    "BackendCrashedError",
+    "BackendUnavailableError",
+    "BumpEdgeError",
+    "CancelledError",
+    "Chunk",
+    "EmptyHistoryError",
+    "Evidence",
+    "ExtractiveBackend",
+    "Generation",
+    "GenerationError",
+    "GenerationOptions",
+    "HistoryStats",
+    "IngestReport",
+    "InputError",
+    "Interaction",
+    "KeyUnavailableError",
+    "ModelCorruptError",
+    "ModelError",
+    "ModelNotFoundError",
+    "NoProfileError",
+    "NotFoundError",
+    "PolicyError",
+    "Profile",
+    "Profiler",
+    "ProfilerOptions",
+    "Prompt",
+    "ScriptedBackend",
+    "Settings",
+    "Store",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreLockedError",
+    "StoreVersionError",
+    "StoreWriteError",
+    "UsageError",
+    "UserSummary",
+    "build_messages",
+    "generate",
+    "open_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that it lives in."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'bump_edge' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"bump_edge.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -37,7 +37,8 @@ SYSTEM = (
 
 # Text of a log must never be read as a chat marker: the markers of the known families, opened up by a space.
 _CHAT_MARKER = re.compile(
-    r"<(?=[|｜])|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn|think|tool_call|unused\d+)>)|\[(?=/?INST\])", re.I
+    r"<(?=[|｜])|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn|think|tool_call|unused\d+|bump_edge_profile)>)|\[(?=/?INST\])",
+    re.I,
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 

@@ -11,8 +11,15 @@ _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 # A sentence ends at . ! ? … and white space; not after an initial, a number's dot, or a common abbreviation.
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+|(?<=[。！？])|\n+")
 _NOT_AN_END = re.compile(
-    r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|Vol|No|Nos|vs|feat|ft|etc|e\.g|i\.e|approx|ca|Inc|Ltd|Co|Bd|Nr|z\.B|Pt|Ed)\.)$"
+    r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|Bros|Vol|No|Nos|vs|feat|ft|etc|e\.g|i\.e|approx|ca|Inc|Ltd|Co|Bd|Nr|z\.B"
+    r"|Pt|Ed|usw|bzw|Mme|Dra)\.)$"
 )
+
+
+def word_set(listed: str) -> frozenset[str]:
+    """The words of a white-space separated list, as written: it keeps word lists readable in the source."""
+    return frozenset(listed.split())
+
 
 # Scripts that one language of `prompts.LANGUAGES` dominates, or that no Latin stop-word list can tell.
 _SCRIPTS: tuple[tuple[str, str, str], ...] = (
@@ -36,6 +43,30 @@ _STEMMED = {
     "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish",
 }  # fmt: skip
 
+# The lists of stopwords-iso were gathered from the web and hold words that mean something there too. A profile that
+# says one of these says it about its user, so they must count.
+_NOT_FUNCTION_WORDS = {
+    "en": "backs bill billion bottom buy caption case cases click computer copy detail face faces facts fire front "
+    "goods group groups homepage html http index information invention member members microsoft mill million mine "
+    "netscape novel number numbers order orders org page pages point points problem problems product products "
+    "research ring room rooms section side sides site state states system test text thick thin web webpage website "
+    "width words work works world fill area areas home",
+    "de": "gott mensch menschen mann jahr jahre jahren mittel ordnung suche startseite rund morgen teil sache tag tage",
+    "fr": "bravo clac clic couic crac dring floc flac gens pièce parole personne personnes psitt pouf toc tac tic",
+    "es": "horas pais paìs trabajo trabajos empleo informó cuenta dias días verdad",
+}
+# Two letters that are no English function word are country domains in that list, and a console or a brand in a log.
+_SHORT_ENGLISH = word_set(
+    """
+    ad ah ai am an as at be by do eg et ex go he hi if ie in is it la ll me my no of oh ok on or re so th to un up
+    us ve vs we
+    """
+) - {"ai", "la", "ad"}
+
+# Scripts in which words are not set apart by spaces: a run is cut into pairs of characters.
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
+_ELISION = re.compile(r"^(?:[cdjlmnst]|qu|jusqu|lorsqu|dell|nell|all|sull|un)['’](?=\w)")
+
 
 def fold(text: str) -> str:
     """`text` in lower case, without accents, in compatibility form: what two spellings of a word have in common."""
@@ -58,9 +89,13 @@ def stopwords(language: str) -> frozenset[str]:
     """Function words of an ISO 639-1 language, folded; empty for a language without a list."""
     import stopwordsiso
 
-    return (
-        frozenset(fold(w) for w in stopwordsiso.stopwords(language)) if stopwordsiso.has_lang(language) else frozenset()
-    )
+    if not stopwordsiso.has_lang(language):
+        return frozenset()
+    listed = {fold(w) for w in stopwordsiso.stopwords(language)}
+    listed -= {fold(w) for w in _NOT_FUNCTION_WORDS.get(language, "").split()}
+    if language == "en":
+        listed = {w for w in listed if len(w) != 2 or w in _SHORT_ENGLISH}
+    return frozenset(listed)
 
 
 @cache
@@ -80,8 +115,22 @@ def stem(word: str, language: str = "en") -> str:
 
 
 def stems(text: str, language: str = "en") -> list[str]:
-    """The stems of the words of `text`; a hyphenated word gives its parts."""
-    return [stem(part, language) for word in words(text) for part in word.split("-") if part]
+    """The stems of the words of `text`: of a hyphenated word its parts, of a run of Han, Kana or Thai its pairs.
+
+    French and Italian words lose an elided article (``l'amour`` → ``amour``).
+    """
+    return [stem(term, language) for word in words(text) for part in word.split("-") for term in _terms(part, language)]
+
+
+def _terms(part: str, language: str) -> list[str]:
+    if part.isascii():
+        return [_ELISION.sub("", part.lower())] if "'" in part and language in ("fr", "it") else [part] if part else []
+    if _UNSPACED.search(part):
+        runs = [run for run in _UNSPACED.split(part) if run]
+        for found in _UNSPACED.findall(part):
+            runs += [found[i : i + 2] for i in range(len(found) - 1)] or [found]
+        return runs
+    return [_ELISION.sub("", part.lower())] if language in ("fr", "it") else [part]
 
 
 def sentences(text: str) -> list[str]:

@@ -109,6 +109,8 @@ class Interaction:
     timestamp: datetime | None = None
     user_id: str = LOCAL_USER
     meta: Mapping[str, Any] = field(default_factory=dict)
+    # Computed once: a run over many profiles asks for the same ids again and again.
+    _digest: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         text = (self.text or "").strip() or None
@@ -130,8 +132,12 @@ class Interaction:
     @property
     def digest(self) -> bytes:
         """The content's digest, 16 bytes; see `content_digest`."""
-        ms = None if self.timestamp is None else timestamp_ms(self.timestamp)
-        return content_digest(self.user_id, ms, self.type, self.item, self.text, self.rating, self.meta)
+        if self._digest is None:
+            ms = None if self.timestamp is None else timestamp_ms(self.timestamp)
+            digest = content_digest(self.user_id, ms, self.type, self.item, self.text, self.rating, self.meta)
+            object.__setattr__(self, "_digest", digest)
+            return digest
+        return self._digest
 
     @property
     def id(self) -> str:
@@ -147,9 +153,12 @@ class Interaction:
         Args:
             max_chars: the record is cut at a word to at most this many characters.
         """
-        head = " ".join(part for part in (self.timestamp and self.timestamp.date().isoformat(), self.type) if part)
-        notes = [f"rated {self.rating:g}"] if self.rating is not None else []
-        notes += [f"{key}: {value}" for key, value in meta_labels(self.meta)]
+        head = "" if self.timestamp is None else self.timestamp.isoformat()[:10]
+        if self.type:
+            head = f"{head} {self.type}" if head else self.type
+        notes = [] if self.rating is None else [f"rated {self.rating:g}"]
+        if self.meta:
+            notes += [f"{key}: {value}" for key, value in meta_labels(self.meta)]
         body = " - ".join(" ".join(part.split()) for part in (self.item, self.text) if part)
         # the notes are short and say most: when something must be cut, it is the text
         tail = f" ({'; '.join(notes)})" if notes else ""
@@ -202,13 +211,6 @@ class Evidence:
     sentence: str
     interactions: tuple[Interaction, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """`{"sentence", "interactions": [{"id", "text"}]}`; `text` is the record as the profiler read it."""
-        return {
-            "sentence": self.sentence,
-            "interactions": [{"id": i.id, "text": i.as_record()} for i in self.interactions],
-        }
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
@@ -235,6 +237,14 @@ class Profile:
     evidence: tuple[Evidence, ...]
     manifest: Mapping[str, Any]
 
+    def _evidence(self) -> list[dict[str, Any]]:
+        # One interaction often supports several sentences: its record is rendered once.
+        unique = {id(i): i for e in self.evidence for i in e.interactions}
+        records = {key: {"id": i.id, "text": i.as_record()} for key, i in unique.items()}
+        return [
+            {"sentence": e.sentence, "interactions": [records[id(i)] for i in e.interactions]} for e in self.evidence
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """The profile as one JSON line of the commands."""
         return {
@@ -244,6 +254,6 @@ class Profile:
             "model": self.model,
             "created_at": self.created_at.isoformat().replace("+00:00", "Z"),
             "language": self.language,
-            "evidence": [e.as_dict() for e in self.evidence],
+            "evidence": self._evidence(),
             "manifest": dict(self.manifest),
         }

@@ -1,0 +1,82 @@
+"""`bump-edge doctor`: what runs here, and what does not and why."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import stat
+from typing import Any
+
+import typer
+
+import bump_edge
+from bump_edge.cli import options
+from bump_edge.cli.output import emit, emit_json, wrap
+from bump_edge.errors import BumpEdgeError
+from bump_edge.settings import Settings
+
+
+def doctor(
+    db: options.Db = None, model: options.Model = None, json: options.Json = False, quiet: options.Quiet = False
+) -> None:
+    """Say which backends run here and why the others do not, and whether the store and the default model are sound."""
+    from bump_edge.backends import probe
+
+    session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
+    backends = [status.as_dict() for status in probe()]
+    model_report, store_report = _model(session.settings), _store(session)
+    report = {
+        "bump_edge": bump_edge.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "sqlite": sqlite3.sqlite_version,
+        "backends": backends,
+        "model": model_report,
+        "store": store_report,
+    }
+    if session.json:
+        emit_json(report)
+    else:
+        emit(f"bump-edge {report['bump_edge']}, Python {report['python']}, SQLite {report['sqlite']}")
+        emit(str(report["platform"]))
+        for status in backends:
+            says = status["version"] if status["available"] else f"{status['reason']} {status['remedy']}".strip()
+            _line(f"backend {status['name']}", status["available"], says or "")
+        _line(f"model {model_report['name']}", model_report["ok"], model_report["says"])
+        _line(f"store {store_report['path']}", store_report["ok"], store_report["says"])
+    if not (model_report["ok"] and store_report["ok"]):
+        raise typer.Exit(1)
+
+
+def _line(what: str, ok: bool, says: str) -> None:
+    emit(wrap(f"{'ok ' if ok else 'no '} {what}{': ' if says else ''}{says}", hanging="    "))
+
+
+def _model(settings: Settings) -> dict[str, Any]:
+    from bump_edge import models
+
+    try:
+        spec = models.resolve(settings.model, settings)
+        if spec.path is not None:
+            models.check(spec)
+    except BumpEdgeError as error:
+        return {"name": settings.model, "ok": False, "says": error.message}
+    return {"name": spec.name, "ok": True, "says": f"written by the backend {spec.backend}"}
+
+
+def _store(session: options.Session) -> dict[str, Any]:
+    path = session.settings.db
+    if not path.exists():
+        return {"path": str(path), "ok": True, "says": "not there yet; the first ingest makes it"}
+    try:
+        with session.open_store() as store:
+            problem = store.check()
+            users = len(store.users())
+    except BumpEdgeError as error:
+        return {"path": str(path), "ok": False, "says": error.message}
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if problem:
+        return {"path": str(path), "ok": False, "says": problem}
+    if mode & 0o077:
+        return {"path": str(path), "ok": False, "says": f"mode is {mode:04o}: others can read it; chmod 600 it"}
+    return {"path": str(path), "ok": True, "says": f"{users} users, sound, mode {mode:04o}"}

@@ -1,0 +1,86 @@
+"""`bump-edge ingest`: take histories into the store."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bump_edge.cli import options
+from bump_edge.cli.output import emit, emit_json, progress
+
+if TYPE_CHECKING:
+    from bump_edge.store import IngestReport, Store
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="JSON Lines or CSV, plain, .gz or .zst; - is stdin.")
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OURS=THEIRS", help="Their name of one of our fields (text=body); repeatable."),
+]
+Format = Annotated[str, typer.Option("--format", help="auto, jsonl, csv or lamp.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad line instead of skipping it.")]
+
+
+def ingest(
+    files: Files,
+    mapping: Map = None,
+    format_: Format = "auto",
+    strict: Strict = False,
+    user: options.User = None,
+    db: options.Db = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Take one or more histories into the store; what is there already is not added again."""
+    session = options.Session.start(db=db, json=json, quiet=quiet)
+    fields = options.parse_mapping(mapping)
+    with session.open_store(create=True) as store:
+        for file in files:
+            report = ingest_one(session, store, file, mapping=fields, format_=format_, strict=strict, user=user)
+            if session.json:
+                emit_json({"source": str(file), **report.as_dict()})
+            else:
+                emit(f"{file}: {describe(report)}")
+
+
+def ingest_one(
+    session: options.Session,
+    store: Store,
+    file: Path,
+    *,
+    mapping: dict[str, str] | None,
+    format_: str,
+    strict: bool,
+    user: str | None,
+) -> IngestReport:
+    """Ingest one file with a progress bar, and quote its bad lines on stderr."""
+    source = sys.stdin.buffer if str(file) == "-" else file
+    total = file.stat().st_size if file.is_file() else None
+    with progress(f"reading {file.name}", total=total, quiet=session.quiet, unit="bytes") as advance:
+        report = store.ingest_file(
+            source,
+            format=format_,
+            mapping=mapping,
+            user_id=user,
+            strict=strict,
+            progress=lambda done, _total: advance(done),
+        )
+    for bad in report.quotes[:5]:
+        session.note(f"{file}: line {bad.line} skipped, {bad.reason}: {bad.quote}")
+    if (more := sum(report.skipped.values()) - min(5, len(report.quotes))) > 0:
+        session.note(f"{file}: {more} more lines skipped")
+    return report
+
+
+def describe(report: IngestReport) -> str:
+    """A report in one line for a person."""
+    skipped = ", ".join(f"{n} {reason}" for reason, n in report.skipped.items())
+    users = f"{len(report.users)} user{'s' if len(report.users) != 1 else ''}"
+    return (
+        f"{report.read} read, {report.added} added, {report.duplicates} known already, "
+        f"{sum(report.skipped.values())} skipped{f' ({skipped})' if skipped else ''}; {users}"
+    )

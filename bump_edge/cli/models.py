@@ -1,0 +1,86 @@
+"""`bump-edge models`: which models can write, and where they came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bump_edge.cli import options
+from bump_edge.cli.output import emit, emit_json
+from bump_edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from bump_edge.models import ModelSpec
+
+app = typer.Typer(help="List, add, verify and remove models.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models(json: options.Json = False, quiet: options.Quiet = False) -> None:
+    """List the models that can write."""
+    from bump_edge import models
+
+    session = options.Session.start(json=json, quiet=quiet)
+    for spec in models.list_models(session.settings):
+        _print(session, spec)
+
+
+@app.command()
+def add(
+    source: Annotated[str, typer.Argument(help="A GGUF file, an onnxruntime-genai folder, or an https address.")],
+    name: Annotated[str | None, typer.Option("--name", help="Its name; by default that of the file or folder.")] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", help="Its hash; required for a download.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Its licence, for the manifest.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model of the same name.")] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Copy a model into bump-edge's own folder. The only command that may open a connection, and only for https."""
+    from bump_edge import models
+
+    session = options.Session.start(json=json, quiet=quiet)
+    spec = models.add(
+        source, session.settings, name=name, force=force, sha256=sha256, licence=licence, on_event=session.note
+    )
+    _print(session, spec)
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="A model's name; by default every added model.")] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Hash a model's files anew and compare them with its manifest."""
+    from bump_edge import models
+
+    session = options.Session.start(json=json, quiet=quiet)
+    names = [name] if name is not None else [s.name for s in models.list_models(session.settings) if s.path]
+    for each in names:
+        _print(session, models.verify(each, session.settings), note="verified")
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="A model's name.")],
+    yes: options.Yes = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Remove a model that was added."""
+    from bump_edge import models
+
+    session = options.Session.start(quiet=quiet)
+    spec = models.resolve(name, session.settings)
+    if not yes and not typer.confirm(f"remove the model {spec.name} and its files?", err=True):
+        raise UsageError("nothing was removed: confirm with --yes")
+    models.remove(spec.name, session.settings)
+    session.note(f"removed {spec.name}")
+
+
+def _print(session: options.Session, spec: ModelSpec, *, note: str = "") -> None:
+    if session.json:
+        emit_json(spec.as_dict())
+        return
+    size = f"{spec.bytes / 1e6:.0f} MB" if spec.bytes else "built in"
+    emit("\t".join(part for part in (spec.name, spec.backend, size, note) if part))

@@ -1,0 +1,118 @@
+"""The options that commands share, and the session they open: settings, store, and what may be printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bump_edge.errors import NotFoundError, UsageError
+from bump_edge.settings import Settings, load
+
+if TYPE_CHECKING:
+    from bump_edge.store import Store
+
+Db = Annotated[Path | None, typer.Option("--db", metavar="FILE", help="The store. Environment: BUMP_EDGE_DB.")]
+User = Annotated[str | None, typer.Option("--user", metavar="ID", help="The user; by default the only or local one.")]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="A model's name or path. Environment: BUMP_EDGE_MODEL.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout. Environment: BUMP_EDGE_JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """One run of a command."""
+
+    settings: Settings
+    quiet: bool
+
+    @classmethod
+    def start(
+        cls, *, db: Path | None = None, model: str | None = None, json: bool = False, quiet: bool = False
+    ) -> Session:
+        """Resolve the settings from flags, environment and config file."""
+        return cls(settings=load(db=db, model=model, json=json or None), quiet=quiet)
+
+    @property
+    def json(self) -> bool:
+        """Whether to print JSON."""
+        return self.settings.json
+
+    def open_store(self, *, create: bool = False) -> Store:
+        """Open the store.
+
+        Args:
+            create: make it if there is none.
+
+        Raises:
+            NotFoundError: there is no store and `create` is false.
+            StoreError: it cannot be opened.
+        """
+        from bump_edge.store import Store
+
+        path = self.settings.db
+        if not create and not path.exists():
+            raise NotFoundError(
+                f"there is no store at {path}: ingest a history first, or name another with --db",
+                details={"path": str(path)},
+            )
+        return Store(path)
+
+    def note(self, message: str) -> None:
+        """Say something on stderr, unless quiet."""
+        if not self.quiet:
+            typer.echo(message, err=True)
+
+
+def pick_user(store: Store, user: str | None) -> str:
+    """The user that a command is about: the one named, else the local one, else the only one.
+
+    Raises:
+        NotFoundError: no such user, or an empty store.
+        UsageError: several users and none named.
+    """
+    from bump_edge.types import LOCAL_USER
+
+    if user is not None:
+        if not store.has_user(user):
+            raise NotFoundError(
+                f"there is no user {user!r} in {store.path}: `bump-edge list` shows who is", details={"user_id": user}
+            )
+        return user
+    if store.has_user(LOCAL_USER):
+        return LOCAL_USER
+    users = [u.user_id for u in store.users()]
+    if not users:
+        raise NotFoundError(f"the store {store.path} is empty: ingest a history first")
+    if len(users) > 1:
+        raise UsageError(
+            f"the store holds {len(users)} users: name one with --user (`bump-edge list` shows them)",
+            details={"users": users[:20]},
+        )
+    return users[0]
+
+
+def parse_mapping(pairs: list[str] | None) -> dict[str, str] | None:
+    """`["text=body"]` → `{"text": "body"}`.
+
+    Raises:
+        UsageError: an entry without ``=``, or a field that an interaction does not have.
+    """
+    if not pairs:
+        return None
+    fields = ("user_id", "timestamp", "type", "text", "item", "rating", "meta")
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not equals or not theirs or ours not in fields:
+            raise UsageError(
+                f"--map got {pair!r}: expected OURS=THEIRS with OURS one of {', '.join(fields)}, for example text=body",
+                details={"option": "map"},
+            )
+        mapping[ours] = theirs
+    return mapping

@@ -1,0 +1,125 @@
+"""From a model's raw text to the sentences that may be stored: cleaned, guarded, with evidence, within the limit.
+
+Nothing is rewritten: a sentence stands as the model wrote it, or falls, and what fell is counted by reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bump_edge.profiler import guards
+from bump_edge.profiler.evidence import EvidenceIndex
+from bump_edge.prompts import Prompt
+from bump_edge.text import fold, guess_language, sentences, stems, words
+from bump_edge.types import Evidence
+
+REASONS: Mapping[str, str] = {
+    "instruction": "speaks to a model, carries markup, or starts with an imperative",
+    "template": "repeats the prompt's own words",
+    "voice": "is in the first or second person",
+    "gender": "gives a gender that no record states",
+    "language": "is in another language than the profile",
+    "duplicate": "says what an earlier sentence says",
+    "unfinished": "was cut off by the token limit",
+    "unsupported": "has no evidence in the history",
+    "length": "goes beyond the word limit",
+}
+"""Why a sentence falls; the keys are those of `Checked.dropped`."""
+
+_LABEL = re.compile(
+    r"^\s*(?:#+\s*)?(?:\*\*)?(?:updated\s+)?(?:user\s+)?profile(?:\s+of\s+this\s+person)?(?:\*\*)?\s*:\s*", re.I
+)
+_BULLET = re.compile(r"(?m)^\s*(?:[-*•·]|\d{1,2}[.)])\s+")
+_EMPHASIS = re.compile(r"\*\*|__|`")
+_TERMINAL = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """The outcome of the checks.
+
+    Args:
+        evidence: the sentences that stand, in order, each with its evidence.
+        written: sentences that the model wrote.
+        dropped: how many fell, by reason; see `REASONS`.
+    """
+
+    evidence: tuple[Evidence, ...]
+    written: int
+    dropped: Mapping[str, int]
+
+    @property
+    def text(self) -> str:
+        """The profile's text: the sentences joined by spaces."""
+        return " ".join(e.sentence for e in self.evidence)
+
+
+def clean(text: str) -> str:
+    """`text` without the label, bullets, emphasis and quotes that small models put around a profile."""
+    text = _BULLET.sub("", _EMPHASIS.sub("", _LABEL.sub("", text.strip())))
+    return text.strip().strip('"“”').strip()
+
+
+def check(
+    text: str, prompt: Prompt, *, finished: bool = True, min_coverage: float = 0.6, max_evidence: int = 5
+) -> Checked:
+    """Check what a model wrote for `prompt`.
+
+    Args:
+        text: the raw generation.
+        prompt: what it was asked; its interactions are the only evidence there is.
+        finished: False when the token limit cut the text; its last sentence then falls unless it ends like one.
+        min_coverage: see `EvidenceIndex.support`.
+        max_evidence: interactions kept for one sentence, ≥ 1.
+    """
+    written = sentences(clean(text))
+    index = EvidenceIndex(prompt.interactions, prompt.stats, language=prompt.language)
+    records = guards.Wording.of(prompt.interactions)
+    dropped: Counter[str] = Counter()
+    kept: list[Evidence] = []
+    said: list[frozenset[str]] = []
+    length = 0
+    for position, sentence in enumerate(written):
+        cut = not finished and position == len(written) - 1 and not _TERMINAL.search(sentence)
+        reason = "unfinished" if cut else _guard(sentence, prompt.language, records)
+        content = frozenset(stems(sentence, prompt.language))
+        if not reason and any(_repeats(content, earlier) for earlier in said):
+            reason = "duplicate"
+        support = None if reason else index.support(sentence, min_coverage=min_coverage, limit=max_evidence)
+        if support is not None and not support.interactions:
+            reason = "unsupported"
+        size = len(words(sentence))
+        if not reason and length + size > prompt.max_words:
+            reason = "length"
+        if reason or support is None:
+            dropped[reason] += 1
+            continue
+        said.append(content)
+        length += size
+        ending = "" if _TERMINAL.search(sentence) else "."
+        kept.append(Evidence(sentence=sentence + ending, interactions=support.interactions))
+    return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped))
+
+
+def _guard(sentence: str, language: str, records: guards.Wording) -> str:
+    if guards.instruction_like(sentence):
+        return "instruction"
+    if guards.echoes_template(sentence):
+        return "template"
+    if guards.wrong_voice(sentence, language, records):
+        return "voice"
+    if guards.states_gender(sentence, language, records):
+        return "gender"
+    # Names of things say nothing about a sentence's language: only the words that no record has are asked.
+    own_words = " ".join(w for w in words(sentence) if fold(w) not in records.words)
+    if guess_language([own_words], default=language, min_hits=4) != language:
+        return "language"
+    return ""
+
+
+def _repeats(content: frozenset[str], earlier: frozenset[str]) -> bool:
+    """Whether a sentence adds next to nothing to an earlier one; the other way round, it may well add something."""
+    return not content or len(content & earlier) >= 0.8 * len(content)

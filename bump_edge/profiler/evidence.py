@@ -1,0 +1,167 @@
+"""Which interactions support a sentence, and whether they do.
+
+The check is lexical, so that it runs everywhere in microseconds and a person can follow it: a sentence is supported
+when its content words occur, by stem, in the records that the profiler read. Words that state a relation, a habit or an
+amount (`bump_edge.vocabulary.RELATION_WORDS`) are no content; what they claim about ratings and recency is checked
+against the ratings and the order of the records. What the check cannot see is a wrong relation between right words, and
+a true abstraction in words that no record has.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from bump_edge.profiler.claims import Claims
+from bump_edge.text import fold, sentences, stem, stopwords, words
+from bump_edge.types import HistoryStats, Interaction
+from bump_edge.vocabulary import RELATION_WORDS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Support:
+    """What the records say about one sentence.
+
+    Args:
+        interactions: the supporting ones, the strongest first; empty when the sentence is not supported.
+        coverage: share of the sentence's content words that some record has, 0 to 1; 1 when it has none.
+        missing: the content words that no record has.
+        reason: why the sentence is not supported; empty when it is.
+    """
+
+    interactions: tuple[Interaction, ...]
+    coverage: float
+    missing: tuple[str, ...]
+    reason: str = ""
+
+
+class EvidenceIndex:
+    """The records of one selection, ready to be asked about sentences.
+
+    Args:
+        interactions: the selection, oldest first.
+        stats: the whole history's facts; numbers in a sentence are checked against them too.
+        language: of the sentences, ISO 639-1.
+    """
+
+    def __init__(self, interactions: Sequence[Interaction], stats: HistoryStats, *, language: str) -> None:
+        self._interactions = tuple(interactions)
+        self._stats = stats
+        self._language = language
+        self._postings: dict[str, list[int]] = defaultdict(list)
+        for position, interaction in enumerate(self._interactions):
+            for term in {t for t, _ in self._terms(interaction.as_record(max_chars=4000))}:
+                self._postings[term].append(position)
+
+    def support(self, sentence: str, *, min_coverage: float = 0.6, limit: int = 5) -> Support:
+        """The evidence of one sentence.
+
+        Args:
+            sentence: one sentence.
+            min_coverage: share of its content words that must occur in records, 0 to 1.
+            limit: interactions to return at most, ≥ 1.
+        """
+        relations = _relations(self._language)
+        terms: dict[str, str] = {}
+        invented: list[str] = []
+        for position, (term, written) in enumerate(self._terms(sentence)):
+            if fold(written) in relations or term in _relation_stems(self._language):
+                continue
+            if written.isdigit() and self._is_known_number(written):
+                continue
+            terms.setdefault(term, written)
+            # a capital inside a sentence is a name (except in German, where every noun has one)
+            if term not in self._postings and position > 0 and written[:1].isupper() and self._language != "de":
+                invented.append(written)
+        found = [t for t in terms if t in self._postings]
+        missing = tuple(written for t, written in terms.items() if t not in self._postings)
+        coverage = len(found) / len(terms) if terms else 1.0
+        if invented:
+            return Support(interactions=(), coverage=coverage, missing=missing, reason="name")
+        if any(w.isdigit() for w in missing):
+            return Support(interactions=(), coverage=coverage, missing=missing, reason="number")
+        if coverage < min_coverage:
+            return Support(interactions=(), coverage=coverage, missing=missing, reason="words")
+        pool = self._matching(found) if terms else list(range(len(self._interactions)))
+        claims = Claims.of(sentence, self._language)
+        pool, reason = claims.borne_out(pool, self._interactions, self._stats, has_content=bool(terms))
+        if not pool:
+            return Support(interactions=(), coverage=coverage, missing=missing, reason=reason or "words")
+        chosen = self._strongest(found, pool, limit) if terms else pool[:limit]
+        return Support(interactions=tuple(self._interactions[p] for p in chosen), coverage=coverage, missing=missing)
+
+    def _matching(self, terms: Sequence[str]) -> list[int]:
+        return sorted({p for t in terms for p in self._postings[t]})
+
+    def _strongest(self, terms: Sequence[str], pool: Sequence[int], limit: int) -> list[int]:
+        """Greedy cover of `terms` by rarity, then the records that hold most of them; ties go to the newer."""
+        total = len(self._interactions)
+        weight = {t: math.log(1 + total / len(self._postings[t])) for t in terms}
+        inside = set(pool)
+        terms_of: dict[int, set[str]] = defaultdict(set)
+        for term in terms:
+            for position in self._postings[term]:
+                if position in inside:
+                    terms_of[position].add(term)
+        chosen: list[int] = []
+        open_terms = set(terms)
+        candidates = set(terms_of) or inside
+        while candidates and len(chosen) < limit:
+            gain = {p: sum(weight[t] for t in terms_of[p] & open_terms) for p in candidates}
+            best = max(candidates, key=lambda p: (gain[p], sum(weight[t] for t in terms_of[p]), p))
+            # once every term is covered, further records only show that it was no single case
+            if gain[best] == 0 and len(chosen) >= min(3, limit):
+                break
+            chosen.append(best)
+            candidates.discard(best)
+            open_terms -= terms_of[best]
+        return chosen
+
+    def _terms(self, text: str) -> list[tuple[str, str]]:
+        """The content words of `text` as `(stem, as written)`: hyphenated words in parts, function words left out."""
+        functional = stopwords(self._language)
+        return [
+            (stem(part, self._language), part)
+            for word in words(text)
+            for part in _parts(word)
+            if fold(part) not in functional or part.isdigit()
+        ]
+
+    def _is_known_number(self, written: str) -> bool:
+        stats = self._stats
+        known: set[str] = {str(stats.count), str(len(self._interactions)), str(stats.rated)}
+        known.update(str(n) for n in stats.types.values())
+        for moment in (stats.first, stats.last):
+            if moment is not None:
+                known.add(str(moment.year))
+        for value in (stats.rating_mean, stats.rating_min, stats.rating_max):
+            if value is not None:
+                # 4.6 is two words to the word pattern: 4 and 6
+                known.update(re.findall(r"\d+", f"{value:.1f} {value:g} {round(value)}"))
+        return written in known
+
+
+def unsupported_share(text: str, index: EvidenceIndex, *, min_coverage: float = 0.6) -> float:
+    """Share of the sentences of `text` that nothing in the records supports, 0 to 1: the faithfulness figure."""
+    found = sentences(text)
+    bad = sum(not index.support(s, min_coverage=min_coverage).interactions for s in found)
+    return bad / len(found) if found else 0.0
+
+
+def _parts(word: str) -> list[str]:
+    bare = re.sub(r"['’]s$", "", word)
+    return [p for p in bare.split("-") if p]
+
+
+@cache
+def _relations(language: str) -> frozenset[str]:
+    return RELATION_WORDS.get(language, RELATION_WORDS["en"])
+
+
+@cache
+def _relation_stems(language: str) -> frozenset[str]:
+    return frozenset(stem(w, language) for w in _relations(language))

@@ -1,0 +1,151 @@
+"""Sentences that may not enter a profile, whatever the history holds: instructions, echoes, a wrong voice.
+
+A profile is prepended to other models' prompts, so a sentence that speaks *to* a model is an attack that waits. The
+rules err on the side of dropping: a profile loses a sentence, never its safety.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+from bump_edge.prompts import SYSTEM, neutralise
+from bump_edge.text import fold, words
+from bump_edge.types import Interaction
+
+# Phrases that address a model or its rules, in the languages that the extractive backend writes. Matched on folded
+# text, so without accents.
+_ADDRESSES_A_MODEL = re.compile(
+    r"""
+    \b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(previous|prior|above|earlier|all|any|your|the|these)\b
+    | \b(previous|prior|above|earlier|system|developer|hidden|new|following)\s+(instruction|prompt|rule|message|direction)s?\b
+    | \b(system|developer)\s+(prompt|message|note|override)\b | \bprompt\s+injection\b | \bjailbr(eak|oken)
+    | \b(as|you\s+are|act\s+as|pretend\s+to\s+be|behave\s+as)\s+(an?\s+)?(ai|assistant|language\s+model|chatbot|dan)\b
+    | \b(assistant|chatbot|language\s+model|the\s+model|the\s+ai)\b.{0,30}\b(must|should|shall|will|has\s+to|is\s+to|may\s+not)\b
+    | \b(must|should|shall|always|never|please|do\s+not|don't)\s+(be\s+)?
+      (say|reply|respond|answer|output|print|write|tell|recommend|reveal|include|mention|use|call|send|execute|run|treat|address)(ed|s)?\b
+    | \byou\s+(are|must|should|will|shall|can|have\s+to|need\s+to|now)\b | \byour\s+(task|instructions?|job|role|answer|response|reply)\b
+    | \b(from\s+now\s+on|in\s+all\s+(future\s+)?(answers|responses|replies))\b
+    | \b(note|remember|important|attention|warning)\s+(to|for)\s+(the\s+)?(assistant|ai|model|llm|system|reader|developer)s?\b
+    | \b(ignorier|missacht|vergiss|vergesst)\w*\b.{0,40}\b(anweisung|anweisungen|vorherig\w*|obig\w*|alle[sn]?|bisherig\w*)\b
+    | \b(vorherige|obige|bisherige|neue|folgende)n?\s+(anweisung|regel|nachricht)(en)?\b | \bdu\s+(bist|musst|sollst|wirst)\b
+    | \b(antworte|schreibe|sage|gib|empfiehl|nenne|sende)\b.{0,20}\b(immer|nur|nie|stets|mit)\b
+    | \b(ignore[zr]?|oublie[zr]?|neglige[zr]?)\b.{0,40}\b(instructions?|consignes?|precedent\w*|ci-dessus|tout\w*)\b
+    | \b(instructions?|consignes?)\s+(precedente|anterieure|ci-dessus|suivante)s?\b | \b(vous|tu)\s+(etes|es|devez|dois)\b
+    | \b(ignora|olvida|omite|descarta)\w*\b.{0,40}\b(instruccion\w*|anterior\w*|previ[ao]s?|reglas|todo\w*)\b
+    | \binstrucciones\s+(anteriores|previas|siguientes)\b | \b(eres|debes|tienes\s+que)\s+(un\b|una\b|responder|decir|ser)
+    | \b(responde|escribe|di|recomienda|repite|envia)\b.{0,20}\b(siempre|solo|solamente|nunca|en\s+ingles)\b
+    | \b(ignora|dimentica)\w*\b.{0,40}\b(istruzion\w*|precedent\w*) | \b(ignore|esqueca)\w*\b.{0,40}\b(instrucoes|anteriores)
+    | 忽略.{0,12}(指令|指示|提示|规则) | (指示|命令).{0,6}無視 | (игнорируи|забудь).{0,40}(инструкц|указани|предыдущ)
+    """,
+    re.X | re.S,
+)
+# An imperative at the start of a sentence: a profile's sentences start with a noun or a verb in the third person. Spanish
+# imperatives are third-person verbs as well (compra, escribe), so only the phrases above can tell them.
+_IMPERATIVE = re.compile(
+    r"""^\W*(?:please\s+|bitte\s+|always\s+|never\s+|immer\s+|stets\s+|nie\s+)?(?:
+    ignore|disregard|forget|override|respond|reply|answer|output|print|say|write|tell|recommend|reveal|repeat|remember|
+    pretend|act|execute|run|send|visit|click|open|call(?!\s+of)|email|delete|remember|note|consider|ensure|make\s+sure|do\s+not|don't|
+    use|follow|obey|stop|begin|start|buy|give|provide|include|mention|translate|summari[sz]e|treat|insert|add|append|set|
+    let|keep|refer|imagine|assume|suppose|
+    ignoriere|vergiss|antworte|schreibe|schreib|sage|gib|empfiehl|wiederhole|beachte|kaufe|nenne|sende|merke|
+    ignorez|oubliez|repondez|ecrivez|dites|recommandez|repetez|achetez|envoyez|
+    ignora|olvida|dimentica
+    )\b(?!')""",
+    re.X,
+)
+_MARKUP = re.compile(
+    r"https?://|www\.|[{}<>]|```|\|\||^\s*#|\[/?[A-Z_]{3,}\]|\b(?:system|assistant|user|human|tool)\s*:|=>|::|\$\(",
+    re.I,
+)
+# Words of another voice than the third person, and words that state a gender; as written, lower case.
+_OTHER_VOICE = {
+    "en": "i i'm i've i'd i'll me my mine myself we our us you your yours you're",
+    "de": "ich mich mir mein meine meinen wir uns unser du dein deine dich dir",
+    "fr": "je j'ai mon ma mes nous notre nos vous votre vos tu ton tes",
+    "es": "yo mi mis nosotros nuestro nuestra usted tu tus",
+}
+_GENDER = {
+    "en": "he she his her hers him himself herself man woman male female boy girl guy lady gentleman husband wife mother "
+    "father mom dad",
+    "de": "er mann frau junge mädchen ehemann ehefrau mutter vater",
+    "fr": "il elle homme femme garçon fille mari épouse mère père",
+    "es": "él ella hombre mujer chico chica marido esposa madre padre",
+}
+_ECHO_WORDS = 6  # so many words in a row from the template are no coincidence
+
+
+def instruction_like(sentence: str) -> bool:
+    """Whether `sentence` speaks to a model, carries markup, or starts with an imperative."""
+    folded = fold(sentence).replace("’", "'")
+    return (
+        bool(_ADDRESSES_A_MODEL.search(folded))
+        or bool(_IMPERATIVE.search(folded))
+        or bool(_MARKUP.search(sentence))
+        or neutralise(sentence) != sentence
+    )
+
+
+def wrong_voice(sentence: str, language: str, records: Wording) -> bool:
+    """Whether `sentence` is in the first or second person: a profile is about its user, in the third.
+
+    A word that the history's own records have beside the same neighbour is a name's (``My Little Pony``), not a voice.
+    """
+    return _says(sentence, _OTHER_VOICE.get(language, ""), records)
+
+
+def states_gender(sentence: str, language: str, records: Wording) -> bool:
+    """Whether `sentence` gives its user a gender or a family role that no record states in the same words."""
+    return _says(sentence, _GENDER.get(language, ""), records)
+
+
+def echoes_template(sentence: str) -> bool:
+    """Whether `sentence` repeats the prompt's own words."""
+    tokens = [fold(w) for w in words(sentence)]
+    runs = {tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1)}
+    return not runs.isdisjoint(_template_runs())
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How the records of a selection are worded, folded: their words, their pairs of neighbours, their one-word names."""
+
+    words: frozenset[str]
+    pairs: frozenset[tuple[str, str]]
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, interactions: Iterable[Interaction]) -> Wording:
+        """Read the wording off the interactions."""
+        found: set[str] = set()
+        pairs: set[tuple[str, str]] = set()
+        names: set[str] = set()
+        for interaction in interactions:
+            tokens = [fold(w) for w in words(interaction.as_record(max_chars=4000))]
+            found.update(tokens)
+            pairs.update(pairwise(tokens))
+            if len(name := words(interaction.item or "")) == 1:
+                names.add(fold(name[0]))
+        return cls(frozenset(found), frozenset(pairs), frozenset(names))
+
+    def has(self, before: str, word: str, after: str) -> bool:
+        """Whether a record names something `word`, or has it beside the same neighbour."""
+        return word in self.names or (before, word) in self.pairs or (word, after) in self.pairs
+
+
+def _says(sentence: str, listed: str, records: Wording) -> bool:
+    marked = set(listed.split())
+    written = [w.lower().replace("’", "'") for w in words(sentence)]
+    tokens = ["", *(fold(w) for w in written), ""]
+    return any(
+        word in marked and not records.has(tokens[i], tokens[i + 1], tokens[i + 2]) for i, word in enumerate(written)
+    )
+
+
+@cache
+def _template_runs() -> frozenset[tuple[str, ...]]:
+    tokens = [fold(w) for w in words(SYSTEM)]
+    return frozenset(tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1))

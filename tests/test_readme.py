@@ -1,0 +1,78 @@
+"""README.md is true: its commands run, its Python runs, its output is what comes out.
+
+``python -m tests.test_readme`` writes the output of command 1 into README.md anew.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.cli.run import ROOT, environment, run
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OUTPUT = re.compile(r"(<!-- output of command 1[^\n]*-->\n```text\n)(.*?)(```)", re.S)
+CONSOLE = re.findall(r"```console\n(.*?)```", README, re.S)
+COMMANDS = [
+    line.split("  #")[0].strip() for block in CONSOLE for line in block.splitlines() if line.startswith("bump-edge")
+]
+
+
+def output_of_command_1() -> str:
+    with tempfile.TemporaryDirectory() as home:
+        done = run(Path(home), "profile", "--history", "examples/history.jsonl")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+def test_the_two_commands_are_the_ones_that_ci_and_a_new_user_run() -> None:
+    assert CONSOLE[0].strip() == "pip install . && bump-edge profile --history examples/history.jsonl"
+    assert CONSOLE[1].strip() == "bash .ci/test"
+    assert '"$(dirname "$0")/test"' in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_output_shown_is_the_output() -> None:
+    shown = OUTPUT.search(README)
+    assert shown is not None
+    assert shown.group(2) == output_of_command_1()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_runs(home: Path, command: str) -> None:
+    from tests.real_models import smollm2_gguf
+
+    words = shlex.split(command.replace("./SmolLM2-135M-Instruct.Q4_1.gguf", str(smollm2_gguf())))
+    done = run(home, *words[1:])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_python_runs(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block],
+        capture_output=True, text=True, cwd=tmp_path, env=environment(tmp_path), timeout=120, check=True,
+    )  # fmt: skip
+    assert "<-" in done.stdout
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+if __name__ == "__main__":
+    new = OUTPUT.sub(lambda m: m.group(1) + output_of_command_1() + m.group(3), README)
+    (ROOT / "README.md").write_text(new, encoding="utf-8")
