@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from bump_edge.version import __version__ as __version__
 
 _HOME_OF = {
     "AsyncProfiler": "aio",

@@ -72,7 +72,8 @@ def fold(text: str) -> str:
     """`text` in lower case, without accents, in compatibility form: what two spellings of a word have in common."""
     if text.isascii():
         return text.lower()
-    bare = unicodedata.normalize("NFKD", text.casefold())
+    # folding can make letters that decompose, and decomposing letters that fold: both, twice, is stable
+    bare = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).casefold()
     return unicodedata.normalize("NFC", "".join(c for c in bare if not unicodedata.combining(c)))
 
 

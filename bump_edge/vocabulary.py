@@ -1,5 +1,7 @@
 """Words that state a relation, a habit, a time or an amount, by language: what a profile says *about* its content.
 
+`RELATION_WORDS` are those; `ACT_OF_TYPE` and `ACTS_OF_VERB` tie the types of a log to the verbs that claim them.
+
 The evidence check counts them as no content: that somebody buys, mostly, lately or generously is computed or checked
 apart, and no interaction has to have the word. Folded (`bump_edge.text.fold`). The frames of the extractive backend use
 no other words but function words; a model may use all of these. The list is closed on purpose: a word that could name
@@ -8,6 +10,7 @@ a thing, a taste or a trait does not belong here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from bump_edge.text import fold
@@ -21,7 +24,7 @@ _EN = f"""
     calls call buys buy buying bought orders ordering ordered purchases purchasing purchased picks picking picked
     chooses choosing collects collecting owns reviews reviewing reviewed listens listening listened plays playing
     played watches watching watched rates rating ratings rated reads reading read looks looking searches searching
-    searched asks asking asked writes writing wrote mentions mentioning mentioned discusses discussing talks talking
+    searched asks asking asked writes wrote mentions mentioning mentioned discusses discussing talks talking
     talked visits visiting visited uses using used opens opening opened saves saving saved likes liking enjoys
     prefers preferring favours favors returns returning comes come coming goes going turns turning turned moves
     moving moved starts starting started adds adding keeps keeping tries trying shows showing gives giving gave
@@ -42,7 +45,7 @@ _EN = f"""
     scale rest others kind kinds type types sort sorts thing things item items title titles piece pieces set sets
     range variety mix mixed wide narrow series brand brands maker makers name names example examples among like
     similar same different such kinds bulk together next along beside besides instead rather around within across
-    between same log history person someone
+    between same log person someone
 """
 
 _DE = f"""
@@ -102,3 +105,81 @@ RELATION_WORDS: Mapping[str, frozenset[str]] = {
     for language, listed in (("en", _EN), ("de", _DE), ("fr", _FR), ("es", _ES))
 }
 """By ISO 639-1 code."""
+
+# Types as logs spell them, by class of act.
+_ACTS = {
+    "buy": "purchase purchased buy buys bought order ordered checkout kauf achat compra transaction",
+    "review": "review reviewed critique bewertung avis resena rezension kundenrezension reseña opinion feedback",
+    "listen": "listen listened listening stream song track scrobble podcast play_song hören écoute escucha",
+    "watch": "watch watched watching view_video video movie film episode gesehen regarder ver",
+    "rate": "rating rate rated ratings score",
+    "read": "read reading article book paper news finished_reading lesen gelesen lecture leer lectura buch livre libro",
+    "search": "search searched query searches web_search suche recherche busqueda",
+    "write": "message chat post comment tweet note email mail prompt question reply say dialogue turn user "
+    "conversation journal diary nachricht mensaje",
+    "visit": "visit visited visits page pageview page_view browse browsed click clicked web checkin check_in",
+    "use": "use used uses open opened launch event app app_event app_open feature command run usage start",
+    "play": "play played game gaming session",
+    "save": "save saved bookmark bookmarked favourite favorite star starred wishlist pin download",
+    "like": "like liked likes upvote upvoted",
+}
+ACT_OF_TYPE: Mapping[str, str] = {word: act for act, listed in _ACTS.items() for word in listed.split()}
+"""Which class of act an interaction's type belongs to; others are ``other``."""
+
+
+def act_of(type_: str | None) -> str:
+    """The class of act of an interaction's type: ``buy``, ``review``, …; ``other`` for an unknown or missing one."""
+    folded = fold(type_ or "").strip()
+    if folded in ACT_OF_TYPE:
+        return ACT_OF_TYPE[folded]
+    parts = re.split(r"[\W_]+", folded)
+    return next((ACT_OF_TYPE[p] for p in parts if p in ACT_OF_TYPE), "other")
+
+
+# What a verb claims to have seen. A rating or a review of a thing shows that it was bought, heard, seen or read.
+_BOUGHT = ("buy", "review", "rate")
+_HEARD = ("listen", "play", "review", "rate", "like", "save")
+_SEEN = ("watch", "play", "review", "rate", "like", "save")
+_READ = ("read", "visit", "review", "rate", "like", "save")
+_WRITTEN = ("write", "review", "search")
+_VERBS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "en": (
+        ("buys buy buying bought orders ordering ordered purchases purchasing purchased", _BOUGHT),
+        ("listens listening listened", _HEARD),
+        ("watches watching watched", _SEEN),
+        ("reads reading", _READ),
+        ("searches searching searched looks", ("search", "write", "visit")),
+        ("writes writing wrote mentions mentioning discusses discussing", _WRITTEN),
+        ("reviews reviewing reviewed", ("review", "rate")),
+    ),
+    "de": (
+        ("kauft gekauft bestellt", _BOUGHT),
+        ("hört gehört", _HEARD),
+        ("sieht schaut", _SEEN),
+        ("liest", _READ),
+        ("sucht", ("search", "write", "visit")),
+        ("schreibt erwähnt", _WRITTEN),
+    ),
+    "fr": (
+        ("achète commande", _BOUGHT),
+        ("écoute", _HEARD),
+        ("regarde", _SEEN),
+        ("lit", _READ),
+        ("recherche cherche", ("search", "write", "visit")),
+        ("parle écrit mentionne", _WRITTEN),
+        ("commente", ("review", "rate", "write")),
+    ),
+    "es": (
+        ("compra comprar", _BOUGHT),
+        ("escucha escuchar", _HEARD),
+        ("lee leer", _READ),
+        ("busca buscar", ("search", "write", "visit")),
+        ("escribe escribir menciona", _WRITTEN),
+        ("reseñar", ("review", "rate")),
+    ),
+}
+ACTS_OF_VERB: Mapping[str, Mapping[str, frozenset[str]]] = {
+    language: {fold(verb): frozenset(acts) for listed, acts in entries for verb in listed.split()}
+    for language, entries in _VERBS.items()
+}
+"""By language and folded verb, the classes of act that bear the verb out; verbs that claim no act are left out."""

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-import bump_edge
 from bump_edge.cli import doctor, explain, ingest, list_, models, path, profile, prompt, show
 from bump_edge.cli.output import wrap
 from bump_edge.errors import BumpEdgeError, CancelledError, UsageError
 from bump_edge.settings import load
+from bump_edge.version import __version__
 
 app = typer.Typer(
     name="bump-edge",
@@ -30,7 +30,7 @@ app.command()(path.path)
 
 def _print_version(value: bool) -> None:
     if value:
-        typer.echo(f"bump-edge {bump_edge.__version__}")
+        typer.echo(f"bump-edge {__version__}")
         raise typer.Exit
 
 

@@ -5,28 +5,29 @@ from __future__ import annotations
 import platform
 import sqlite3
 import stat
+from dataclasses import asdict
 from typing import Any
 
 import typer
 
-import bump_edge
 from bump_edge.cli import options
 from bump_edge.cli.output import emit, emit_json, wrap
 from bump_edge.errors import BumpEdgeError
 from bump_edge.settings import Settings
+from bump_edge.version import __version__
 
 
 def doctor(
     db: options.Db = None, model: options.Model = None, json: options.Json = False, quiet: options.Quiet = False
 ) -> None:
     """Say which backends run here and why the others do not, and whether the store and the default model are sound."""
-    from bump_edge.backends import probe
+    from bump_edge.backends.probe import probe
 
     session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
-    backends = [status.as_dict() for status in probe()]
+    backends = [asdict(status) for status in probe()]
     model_report, store_report = _model(session.settings), _store(session)
     report = {
-        "bump_edge": bump_edge.__version__,
+        "bump_edge": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
@@ -57,8 +58,8 @@ def _model(settings: Settings) -> dict[str, Any]:
 
     try:
         spec = models.resolve(settings.model, settings)
-        if spec.path is not None:
-            models.check(spec)
+        if spec.manifest is not None:
+            models.verify(spec.name, settings)
     except BumpEdgeError as error:
         return {"name": settings.model, "ok": False, "says": error.message}
     return {"name": spec.name, "ok": True, "says": f"written by the backend {spec.backend}"}

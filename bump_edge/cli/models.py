@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json
+from bump_edge.cli.output import emit, emit_json, progress
 from bump_edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def list_models(json: options.Json = False, quiet: options.Quiet = False) -> Non
     from bump_edge import models
 
     session = options.Session.start(json=json, quiet=quiet)
-    for spec in models.list_models(session.settings):
+    for spec in [models.resolve("extractive", session.settings), *models.list_models(session.settings)]:
         _print(session, spec)
 
 
@@ -40,9 +40,19 @@ def add(
     from bump_edge import models
 
     session = options.Session.start(json=json, quiet=quiet)
-    spec = models.add(
-        source, session.settings, name=name, force=force, sha256=sha256, licence=licence, on_event=session.note
-    )
+    said: list[str] = []
+
+    with progress("adding", total=None, quiet=session.quiet, unit="bytes") as advance:
+
+        def notify(what: str, done: int, _total: int | None) -> None:
+            if what not in said:
+                said.append(what)
+                session.note(what)
+            advance(done)
+
+        spec = models.add(
+            source, session.settings, name=name, force=force, sha256=sha256, licence=licence, notify=notify
+        )
     _print(session, spec)
 
 
@@ -56,9 +66,10 @@ def verify(
     from bump_edge import models
 
     session = options.Session.start(json=json, quiet=quiet)
-    names = [name] if name is not None else [s.name for s in models.list_models(session.settings) if s.path]
+    names = [name] if name is not None else [spec.name for spec in models.list_models(session.settings)]
     for each in names:
-        _print(session, models.verify(each, session.settings), note="verified")
+        models.verify(each, session.settings)
+        _print(session, models.resolve(each, session.settings), note="verified")
 
 
 @app.command()
@@ -71,16 +82,18 @@ def remove(
     from bump_edge import models
 
     session = options.Session.start(quiet=quiet)
-    spec = models.resolve(name, session.settings)
-    if not yes and not typer.confirm(f"remove the model {spec.name} and its files?", err=True):
+    if not yes and not typer.confirm(f"remove the model {name} and its files?", err=True):
         raise UsageError("nothing was removed: confirm with --yes")
-    models.remove(spec.name, session.settings)
-    session.note(f"removed {spec.name}")
+    models.remove(name, session.settings)
+    session.note(f"removed {name}")
 
 
 def _print(session: options.Session, spec: ModelSpec, *, note: str = "") -> None:
     if session.json:
-        emit_json(spec.as_dict())
+        manifest = None if spec.manifest is None else spec.manifest.as_dict()
+        path = None if spec.path is None else str(spec.path)
+        emit_json({"name": spec.name, "backend": spec.backend, "path": path, "manifest": manifest})
         return
-    size = f"{spec.bytes / 1e6:.0f} MB" if spec.bytes else "built in"
-    emit("\t".join(part for part in (spec.name, spec.backend, size, note) if part))
+    size = "built in" if spec.manifest is None else f"{spec.manifest.size / 1e6:.0f} MB"
+    figures = "" if spec.manifest is None else ", ".join(f"{k} {v}" for k, v in spec.manifest.figures.items())
+    emit("\t".join(part for part in (spec.name, spec.backend, size, figures, note) if part))

@@ -1,4 +1,4 @@
-"""What a sentence claims beside its content words, about ratings and recency, and whether the records bear it out."""
+"""What a sentence claims beside its content words: ratings, recency, an act; and whether the records bear it out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bump_edge.text import fold, words
 from bump_edge.types import HistoryStats, Interaction
+from bump_edge.vocabulary import ACTS_OF_VERB, act_of
 
 
 def _by_language(**listed: str) -> Mapping[str, frozenset[str]]:
@@ -50,6 +51,7 @@ class Claims:
     high: bool
     low: bool
     recent: bool
+    acts: frozenset[str]
 
     @classmethod
     def of(cls, sentence: str, language: str) -> Claims:
@@ -61,7 +63,14 @@ class Claims:
         def says(listed: Mapping[str, frozenset[str]]) -> bool:
             return not said.isdisjoint(listed.get(language, frozenset()))
 
-        return cls(rating=says(RATING_WORDS), high=says(HIGH_WORDS), low=says(LOW_WORDS), recent=says(RECENT_WORDS))
+        verbs = ACTS_OF_VERB.get(language, {})
+        return cls(
+            rating=says(RATING_WORDS),
+            high=says(HIGH_WORDS),
+            low=says(LOW_WORDS),
+            recent=says(RECENT_WORDS),
+            acts=frozenset(act for verb in said for act in verbs.get(verb, ())),
+        )
 
     def borne_out(
         self, pool: list[int], interactions: Sequence[Interaction], stats: HistoryStats, *, has_content: bool
@@ -75,8 +84,13 @@ class Claims:
             has_content: whether the sentence has content words.
 
         Returns:
-            The positions, and, when there are none, the reason: ``rating``, ``recency`` or ``vacuous``.
+            The positions, and, when there are none, the reason: ``act``, ``rating``, ``recency`` or ``vacuous``.
         """
+        if self.acts:
+            # A search for a thing does not show that it was bought; a type that nobody knows may show anything.
+            pool = [p for p in pool if act_of(interactions[p].type) in self.acts | {"other"}]
+            if not pool:
+                return [], "act"
         if self.rating:
             pool = self._ratings_that_show(pool, interactions, stats)
             if not pool:

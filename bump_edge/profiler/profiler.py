@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 
-import bump_edge
 from bump_edge.backends.base import Backend, Generation, GenerationOptions, generate
 from bump_edge.backends.extractive import ExtractiveBackend
 from bump_edge.errors import BumpEdgeError, CancelledError, EmptyHistoryError, NoProfileError, UsageError
@@ -27,6 +26,7 @@ from bump_edge.settings import load
 from bump_edge.store import ProfileDraft, Store
 from bump_edge.text import guess_language
 from bump_edge.types import LOCAL_USER, Interaction, Profile
+from bump_edge.version import __version__
 
 _GROUP = 64  # users whose profiles are saved in one transaction
 _CHAT_OVERHEAD = 96  # tokens that a chat format and the line of facts may take
@@ -240,7 +240,7 @@ class Profiler:
     ) -> dict[str, Any]:
         selection = task.prompt.interactions
         manifest: dict[str, Any] = {
-            "bump_edge": bump_edge.__version__,
+            "bump_edge": __version__,
             "template": TEMPLATE,
             "template_sha256": template_fingerprint(),
             "backend": self.backend.name,

@@ -74,6 +74,18 @@ def test_a_recent_claim_needs_recent_evidence(index: EvidenceIndex) -> None:
     ]
 
 
+def test_an_act_is_borne_out_by_acts_of_its_kind() -> None:
+    searched = [Interaction(item="Tube Amp", type="search"), Interaction(item="Guitar", type="web_search")]
+    index = EvidenceIndex(searched, HistoryStats(count=2), language="en")
+    assert index.support("Buys a tube amp.").reason == "act"
+    assert index.support("Looks up a tube amp.").interactions
+    mixed = [*searched, Interaction(item="Tube Amp", type="purchase")]
+    index = EvidenceIndex(mixed, HistoryStats(count=3), language="en")
+    assert [i.type for i in index.support("Buys a tube amp.").interactions] == ["purchase"]
+    unknown = EvidenceIndex([Interaction(item="Tube Amp")], HistoryStats(count=1), language="en")
+    assert unknown.support("Buys a tube amp.").interactions
+
+
 def test_numbers_of_the_history_are_known(index: EvidenceIndex) -> None:
     assert index.support("Bought guitar strings, 6 interactions in all.").interactions
     assert index.support("Buys strings 10-46 for the guitar.").interactions
