@@ -27,7 +27,8 @@ class GenerationOptions:
         temperature: 0 takes the likeliest token (greedy), above 0 samples; ≤ 5.
         top_p: nucleus sampling keeps the smallest set of tokens with this mass; in (0, 1].
         top_k: sampling keeps this many tokens; 0 keeps all.
-        repetition_penalty: divides the logits of tokens already seen; 1 is none; in [1, 2].
+        repetition_penalty: weakens tokens that the answer already has (a positive logit is divided by it, a negative
+            one multiplied); the prompt's own words stay free; 1 is none; in [1, 2].
         seed: of the sampler: the same seed, prompt, model and machine give the same text; 0 to 2³¹ − 1.
         stop: strings at which a sequence ends; none of them is part of the text.
         cancel: when this event is set, the stream raises `CancelledError` before the next token.
@@ -147,6 +148,20 @@ class Backend(Protocol):
     def close(self) -> None:
         """Free the model. Calling it twice is fine; `stream` afterwards raises `GenerationError`."""
         ...
+
+
+def check_fits(prompt_tokens: int, options: GenerationOptions, context_tokens: int) -> None:
+    """Raise `UsageError` if a prompt and the answer that may follow do not fit a context; all in tokens."""
+    if prompt_tokens + options.max_tokens > context_tokens:
+        raise UsageError(
+            f"the prompt has {prompt_tokens} tokens and max_tokens is {options.max_tokens}: the model's context takes "
+            f"{context_tokens} together; select fewer interactions, or lower max_tokens",
+            details={
+                "prompt_tokens": prompt_tokens,
+                "max_tokens": options.max_tokens,
+                "context_tokens": context_tokens,
+            },
+        )
 
 
 def generate(backend: Backend, prompts: Sequence[Prompt], options: GenerationOptions) -> list[Generation]:

@@ -12,16 +12,19 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
 from bump_edge.backends.gguf_file import read_header
 from bump_edge.backends.onnx_folder import check_folder
 from bump_edge.errors import ModelCorruptError, ModelError, ModelNotFoundError, UsageError
-from bump_edge.models.download import Progress, fetch, file_name
 from bump_edge.models.manifest import MANIFEST, ModelFile, ModelManifest, check_hashes, read_manifest
 from bump_edge.models.registry import ModelSpec, backend_of, check_name, default_name, model_path
 from bump_edge.settings import Settings
+
+if TYPE_CHECKING:
+    from bump_edge.models.download import Progress
 
 _BLOCK = 1 << 20
 _STALE_S = 24 * 3600.0
@@ -57,6 +60,9 @@ def add(
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise UsageError(f"sha256 is {sha256!r}: expected 64 hex digits", details={"option": "sha256"})
+    # Here, so that nothing that connects is even loaded unless a model is added.
+    from bump_edge.models.download import fetch, file_name
+
     address = str(source) if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", str(source)) else None
     path = Path(source).expanduser()
     base = file_name(address) if address is not None else path.resolve().name

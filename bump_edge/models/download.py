@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import bump_edge
 from bump_edge.errors import ModelCorruptError, ModelError, UsageError
+from bump_edge.version import __version__
 
 _BLOCK = 1 << 20
 _TIMEOUT_S = 60.0
@@ -50,7 +50,7 @@ def fetch(address: str, target: Path, *, sha256: str, notify: Progress | None = 
     say = notify or (lambda _what, _done, _total: None)
     opener = urllib.request.build_opener(_HttpsOnly)
     request = urllib.request.Request(  # noqa: S310 - https was checked above
-        address, headers={"User-Agent": f"bump-edge/{bump_edge.__version__}"}
+        address, headers={"User-Agent": f"bump-edge/{__version__}"}
     )
     say(f"fetching {address}", 0, None)
     digest = hashlib.sha256()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -88,7 +89,7 @@ def read_manifest(folder: Path) -> ModelManifest | None:
         return ModelManifest(
             name=str(content["name"]),
             backend=_one_of(content["backend"], "onnx", "gguf"),
-            files=tuple(_file(f) for f in content["files"]),
+            files=_files(content["files"]),
             source=str(content.get("source") or ""),
             added_at=content.get("added_at"),
             licence=content.get("licence"),
@@ -99,9 +100,15 @@ def read_manifest(folder: Path) -> ModelManifest | None:
         return None
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise ModelCorruptError(
-            f"{path} is no manifest of a model ({type(error).__name__}: {error}): add the model again",
+            f"{path} cannot be read as the manifest of a model ({type(error).__name__}: {error}): add the model again",
             details={"path": str(path)},
         ) from error
+
+
+def _files(content: list[Mapping[str, Any]]) -> tuple[ModelFile, ...]:
+    if not isinstance(content, list) or not content:
+        raise ValueError("it lists no files")
+    return tuple(_file(f) for f in content)
 
 
 def _file(content: Mapping[str, Any]) -> ModelFile:
@@ -113,8 +120,8 @@ def _file(content: Mapping[str, Any]) -> ModelFile:
         or "\\" in name
     ):
         raise ValueError(f"a file is named {name!r}")
-    if not isinstance(content["size"], int) or not isinstance(content["sha256"], str):
-        raise TypeError(f"size and sha256 of {name!r}")
+    if not isinstance(content["size"], int) or not re.fullmatch(r"[0-9a-fA-F]{64}", content["sha256"]):
+        raise ValueError(f"the size or the sha256 of {name!r} is none")
     return ModelFile(name=name, size=content["size"], sha256=content["sha256"].lower())
 
 

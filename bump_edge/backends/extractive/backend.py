@@ -10,7 +10,6 @@ import orjson
 
 from bump_edge.backends.base import Chunk, FinishReason, GenerationOptions
 from bump_edge.backends.extractive.frames import FRAMES
-from bump_edge.backends.extractive.update import write
 from bump_edge.errors import GenerationError
 from bump_edge.prompts import Prompt
 
@@ -70,6 +69,9 @@ class ExtractiveBackend:
         return self._stream(prompts, options)
 
     def _stream(self, prompts: Sequence[Prompt], options: GenerationOptions) -> Iterator[Chunk]:
+        # Here, because most runs find every profile up to date and write none.
+        from bump_edge.backends.extractive.update import write
+
         for index, prompt in enumerate(prompts):
             options.check_cancelled()
             text = write(prompt, options.seed)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bump_edge.backends.extractive.lexicon import GENERIC, PREPOSITIONS
-from bump_edge.backends.extractive.names import Item
+from bump_edge.backends.extractive.names import Item, kind_of
 from bump_edge.backends.extractive.phrases import Phrase, key_of, kinds, platforms, queries, repeated
 from bump_edge.backends.extractive.reading import Entry, label_phrases
 from bump_edge.backends.extractive.things import is_thing
@@ -85,15 +85,18 @@ class Group:
     def brands(self, language: str) -> list[Phrase]:
         """The names that descriptions begin with, where they read as names and are no word for a thing."""
         found: dict[str, set[int]] = {}
+        things: dict[str, set[str]] = {}
         for entry in self.entries if language == "en" else []:
             brand = entry.item.brand if entry.item is not None else ""
             folded = fold(brand)
             common = is_thing(folded) or folded in _NO_BRANDS or folded in PREPOSITIONS or folded in GENERIC
             if len(brand) > 1 and not common and "'" not in brand and not any(c.isdigit() for c in brand):
                 found.setdefault(brand, set()).add(entry.position)
+                things.setdefault(brand, set()).add(entry.item.name if entry.item is not None else "")
         return [
             Phrase(text=b, positions=frozenset(p), role="series", stems=frozenset(key_of([b], language)))
             for b, p in sorted(found.items(), key=lambda f: (-len(f[1]), -max(f[1])))
+            if len(things[b]) > 1  # the first word of a single thing may be anything: Nickel Wound Guitar Strings
         ]
 
 
@@ -109,7 +112,11 @@ def read_groups(entries: Sequence[Entry], language: str) -> list[Group]:
 
 def _group(act: str, entries: list[Entry], language: str) -> Group:
     items = [(e.position, e.item) for e in entries if e.item is not None and e.item.parts]
-    described = sum(i.descriptive for _, i in items) >= 0.5 * max(1, len(items))
+    on_platforms = platforms(items, language)
+    # what runs on a platform has a title, though it may end in a thing: "Rock Band", "Guitar Hero"
+    described = sum(i.descriptive or (not on_platforms and _is_of_a_kind(i, language)) for _, i in items) >= 0.5 * max(
+        1, len(items)
+    )
     counted = sum(e.weight != 1.0 for e in entries) > 0.5 * len(entries)
     written = sum(e.written for e in entries) >= 0.5 * len(entries)
     if written:
@@ -129,11 +136,17 @@ def _group(act: str, entries: list[Entry], language: str) -> Group:
         topics=reader.phrases(),
         judgements=reader.judgements(),
         names=_names(entries, items, language, counted=counted),
-        platforms=platforms(items, language),
+        platforms=on_platforms,
         described=described,
         written=written,
         counted=counted,
     )
+
+
+def _is_of_a_kind(item: Item, language: str) -> bool:
+    """Whether an item's name ends in a known noun behind its qualifiers: ``Nickel Wound Guitar Strings``."""
+    kind = kind_of(item.parts, language) if language == "en" and not item.year else ()
+    return len(kind) > 1 and is_thing(fold(kind[-1]))
 
 
 def _names(

@@ -73,7 +73,8 @@ class Writer:
         frames = self._frames
         verb = frames.verbs[group.act]
         total = len(group.entries)
-        facets = group.facets()[:_FACETS]
+        # only what has a word for it is tied to its place: one buys for a console, but reviews a thing
+        facets = group.facets()[:_FACETS] if group.act in frames.facet else []
         if group.counted and group.names:
             return self._listens(group)
         chosen = self._fresh(group.main(self._language), most)

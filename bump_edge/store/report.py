@@ -1,0 +1,100 @@
+"""What the store reports: about an ingest, and about its users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bump_edge.readers import BadLine
+
+__all__ = ["BadLine", "IngestReport", "ProfileDraft", "UserSummary"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestReport:
+    """What became of a source.
+
+    Args:
+        read: usable interactions in it; `added` + `duplicates`.
+        added: those that were new.
+        duplicates: those that the store had already, or that came twice; equal in every field.
+        skipped: lines that were skipped, by reason (`bump_edge.readers.REASONS`).
+        quotes: the first of them.
+        users: every user in the source, in order of first appearance.
+    """
+
+    read: int = 0
+    added: int = 0
+    duplicates: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    quotes: tuple[BadLine, ...] = ()
+    users: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON-ready values."""
+        return {
+            "read": self.read,
+            "added": self.added,
+            "duplicates": self.duplicates,
+            "skipped": dict(self.skipped),
+            "quotes": [{"line": q.line, "reason": q.reason, "quote": q.quote} for q in self.quotes],
+            "users": list(self.users),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserSummary:
+    """One user of the store.
+
+    Args:
+        user_id: who.
+        interactions: how many the store holds.
+        revision: goes up whenever the set of them changes.
+        profile_version: of the latest profile; None without one.
+        first, last: the earliest and the latest timestamp, where there are any.
+    """
+
+    user_id: str
+    interactions: int
+    revision: int
+    profile_version: int | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as JSON-ready values."""
+        return {
+            "user_id": self.user_id,
+            "interactions": self.interactions,
+            "revision": self.revision,
+            "profile_version": self.profile_version,
+            "first": self.first and self.first.isoformat().replace("+00:00", "Z"),
+            "last": self.last and self.last.isoformat().replace("+00:00", "Z"),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileDraft:
+    """A profile that is not stored yet: the arguments of `Store.save_profile`.
+
+    Args:
+        user_id: whom it is about.
+        text: the sentences, joined by spaces.
+        model: the name of the model that wrote it.
+        language: ISO 639-1.
+        evidence: one `(sentence, ids of the supporting interactions)` a sentence, in the order of the text.
+        manifest: what reproduces the profile; JSON values.
+        recipe: a hash of all that a profile depends on beside the history.
+        revision: the user's revision when the history was read.
+    """
+
+    user_id: str
+    text: str
+    model: str
+    language: str
+    evidence: Sequence[tuple[str, Sequence[str]]]
+    manifest: Mapping[str, Any]
+    recipe: str
+    revision: int
