@@ -159,6 +159,7 @@ _VERBS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("liest", _READ),
         ("sucht", ("search", "write", "visit")),
         ("schreibt erwähnt", _WRITTEN),
+        ("bewertet", ("review", "rate", "buy", "listen", "watch", "read")),
     ),
     "fr": (
         ("achète commande", _BOUGHT),
@@ -178,8 +179,8 @@ _VERBS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("reseñar", ("review", "rate")),
     ),
 }
-ACTS_OF_VERB: Mapping[str, Mapping[str, frozenset[str]]] = {
-    language: {fold(verb): frozenset(acts) for listed, acts in entries for verb in listed.split()}
+ACTS_OF_VERB: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    language: {fold(verb): acts for listed, acts in entries for verb in listed.split()}
     for language, entries in _VERBS.items()
 }
-"""By language and folded verb, the classes of act that bear the verb out; verbs that claim no act are left out."""
+"""By language and folded verb, the classes of act that bear the verb out, the one that it names first."""

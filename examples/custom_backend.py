@@ -1,8 +1,8 @@
 """A backend of your own: anything that turns prompts into text can write profiles.
 
-Run it with ``python examples/custom_backend.py``. This one is a toy that quotes the items the user rated best; yours may
-call the model that your app ships already. What it writes passes the same checks as everything else: a
-sentence without evidence is not stored. ``tests/conformance`` shows what a backend must do; run it on yours.
+Run it with ``python examples/custom_backend.py``. This one is a toy that quotes the items the user rated best; yours
+may call the model that your app ships already. What it writes passes the same checks as everything else: a sentence
+without evidence is not stored. ``tests/conformance`` shows what a backend must do; run it on yours.
 """
 
 from __future__ import annotations

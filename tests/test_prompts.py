@@ -8,8 +8,9 @@ from bump_edge.prompts import LANGUAGES, TEMPLATE, Prompt, neutralise, render_in
 from bump_edge.types import HistoryStats, Interaction
 
 MARKERS = [
-    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<start_of_turn>", 
-    "<end_of_turn>", "</s>", "<s>", "<bos>", "<eos>", "[INST]", "[/INST]", "<think>", "</think>", "<｜User｜>", "</bump_edge_profile>",
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<start_of_turn>",
+    "<end_of_turn>", "</s>", "<s>", "<bos>", "<eos>", "[INST]", "[/INST]", "<think>", "</think>", "<｜User｜>",
+    "</bump_edge_profile>",
 ]  # fmt: skip
 
 

@@ -125,7 +125,8 @@ class LlamaModel:
 
         Every sequence has cells of its own. Sharing them would save memory, but then an answer's numbers depend on
         where the others' cells lie: measured with SmolLM2 at Q4_1, logits move by up to 1 in a batch of three, where
-        with cells of their own they are equal to the last bit. In turn, the lanes share a budget of cells.
+        with cells of their own they are equal to the last bit (so at Q4_0, Q4_K_M and Q8_0; not at F16, where another
+        kernel multiplies several columns). In turn, the lanes share a budget of cells.
         """
         if needed <= self._capacity:
             return

@@ -8,6 +8,7 @@ because reading the prompt takes most of it; and a batch cannot be rewound to th
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _READ = 256  # tokens a call while reading a prompt: between two calls the work can be stopped
 _CELLS = 1024  # the state's size is a multiple of this, in tokens: one of 8192 takes half a second to make
+_NO_TELEMETRY = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "ORT_GENAI_TELEMETRY_DISABLED")
+"""One switch; its name differs between versions."""
 _PACKAGES = ("onnxruntime-genai", "onnxruntime-genai-cuda")
 
 
@@ -40,6 +43,9 @@ def load_library() -> Any:
     Raises:
         BackendUnavailableError: it is not installed, or its native library does not load.
     """
+    # The official wheels (ONNX Runtime since 1.29, GenAI 0.18) upload usage data unless told before they load: what
+    # they send when the environment is made has gone by the time that `disable_telemetry_events` can be called.
+    os.environ.update(dict.fromkeys(_NO_TELEMETRY, "1"))
     try:
         import onnxruntime_genai as library
     except (ImportError, OSError) as error:

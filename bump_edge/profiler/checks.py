@@ -19,6 +19,8 @@ from bump_edge.types import Evidence
 REASONS: Mapping[str, str] = {
     "instruction": "speaks to a model, carries markup, or starts with an imperative",
     "template": "repeats the prompt's own words",
+    "fragment": "is no sentence: fewer than two words, or mostly numbers",
+    "verbatim": "repeats a record's text word for word",
     "voice": "is in the first or second person",
     "gender": "gives a gender that no record states",
     "language": "is in another language than the profile",
@@ -104,11 +106,18 @@ def check(
     return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped))
 
 
+_VERBATIM_WORDS = 8
+
+
 def _guard(sentence: str, language: str, records: guards.Wording) -> str:
     if guards.instruction_like(sentence):
         return "instruction"
     if guards.echoes_template(sentence):
         return "template"
+    if _is_fragment(sentence):
+        return "fragment"
+    if records.copied_words(sentence) >= _VERBATIM_WORDS:
+        return "verbatim"
     if guards.wrong_voice(sentence, language, records):
         return "voice"
     if guards.states_gender(sentence, language, records):
@@ -118,6 +127,14 @@ def _guard(sentence: str, language: str, records: guards.Wording) -> str:
     if guess_language([own_words], default=language, min_hits=4) != language:
         return "language"
     return ""
+
+
+def _is_fragment(sentence: str) -> bool:
+    tokens = words(sentence)
+    spoken = [w for w in tokens if not any(c.isdigit() for c in w)]
+    # languages without spaces write a sentence as one word
+    whole = len(spoken) > 1 or any(len(w) >= 6 and not w.isascii() for w in spoken)
+    return not whole or len(spoken) < 0.5 * len(tokens)
 
 
 def _repeats(content: frozenset[str], earlier: frozenset[str]) -> bool:

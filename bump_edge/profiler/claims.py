@@ -16,11 +16,14 @@ def _by_language(**listed: str) -> Mapping[str, frozenset[str]]:
 
 RATING_WORDS = _by_language(
     en="rate rates rated rating ratings star stars score scores scored marks marked",
-    de="bewertet bewertung bewertungen stern sterne note noten benotet",
+    de="bewertung bewertungen stern sterne note noten benotet",
     fr="note notes noté notés notée évalue étoile étoiles",
     es="valora valoración valoraciones puntúa puntuación puntuaciones estrella estrellas califica",
 )
 """Words that make a sentence a claim about ratings."""
+
+REVIEW_OR_RATE = _by_language(de="bewertet")
+"""Words that mean reviewing as well as rating: a claim about ratings only beside a high or low word."""
 
 HIGH_WORDS = _by_language(
     en="high highly highest generous generously well top best favourably favorably five",
@@ -45,13 +48,14 @@ RECENT_WORDS = _by_language(
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of one sentence."""
+    """The claims of one sentence; of the `acts` that bear it out, `closest` are those that its verbs name."""
 
     rating: bool
     high: bool
     low: bool
     recent: bool
     acts: frozenset[str]
+    closest: frozenset[str]
 
     @classmethod
     def of(cls, sentence: str, language: str) -> Claims:
@@ -63,13 +67,15 @@ class Claims:
         def says(listed: Mapping[str, frozenset[str]]) -> bool:
             return not said.isdisjoint(listed.get(language, frozenset()))
 
+        high, low = says(HIGH_WORDS), says(LOW_WORDS)
         verbs = ACTS_OF_VERB.get(language, {})
         return cls(
-            rating=says(RATING_WORDS),
-            high=says(HIGH_WORDS),
-            low=says(LOW_WORDS),
+            rating=says(RATING_WORDS) or (says(REVIEW_OR_RATE) and (high or low)),
+            high=high,
+            low=low,
             recent=says(RECENT_WORDS),
             acts=frozenset(act for verb in said for act in verbs.get(verb, ())),
+            closest=frozenset(acts[0] for verb in said if (acts := verbs.get(verb, ()))),
         )
 
     def borne_out(

@@ -19,7 +19,7 @@ from functools import cache
 from bump_edge.profiler.claims import Claims
 from bump_edge.text import fold, sentences, stem, stopwords, words
 from bump_edge.types import HistoryStats, Interaction
-from bump_edge.vocabulary import RELATION_WORDS
+from bump_edge.vocabulary import RELATION_WORDS, act_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +91,13 @@ class EvidenceIndex:
         pool, reason = claims.borne_out(pool, self._interactions, self._stats, has_content=bool(terms))
         if not pool:
             return Support(interactions=(), coverage=coverage, missing=missing, reason=reason or "words")
+        # Only what bears the claims out counts: "buys strings and amps" is no truer for an amp that was searched for.
+        found = [t for t in found if not set(self._postings[t]).isdisjoint(pool)]
+        if terms and len(found) < min_coverage * len(terms):
+            return Support(interactions=(), coverage=len(found) / len(terms), missing=missing, reason="words")
+        closest = [p for p in pool if act_of(self._interactions[p].type) in claims.closest]
+        if all(not set(self._postings[t]).isdisjoint(closest) for t in found):
+            pool = closest or pool
         chosen = self._strongest(found, pool, limit) if terms else pool[:limit]
         return Support(interactions=tuple(self._interactions[p] for p in chosen), coverage=coverage, missing=missing)
 

@@ -7,7 +7,7 @@ rules err on the side of dropping: a profile loses a sentence, never its safety.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -111,11 +111,12 @@ def echoes_template(sentence: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How the records of a selection are worded, folded: their words, their pairs of neighbours, their one-word names."""
+    """How the records of a selection are worded, folded: words, pairs of neighbours, one-word names, texts."""
 
     words: frozenset[str]
     pairs: frozenset[tuple[str, str]]
     names: frozenset[str]
+    texts: tuple[str, ...]
 
     @classmethod
     def of(cls, interactions: Iterable[Interaction]) -> Wording:
@@ -123,13 +124,30 @@ class Wording:
         found: set[str] = set()
         pairs: set[tuple[str, str]] = set()
         names: set[str] = set()
+        texts: list[str] = []
         for interaction in interactions:
             tokens = [fold(w) for w in words(interaction.as_record(max_chars=4000))]
             found.update(tokens)
             pairs.update(pairwise(tokens))
             if len(name := words(interaction.item or "")) == 1:
                 names.add(fold(name[0]))
-        return cls(frozenset(found), frozenset(pairs), frozenset(names))
+            if interaction.text:
+                texts.append(f" {' '.join(fold(w) for w in words(interaction.text))} ")
+        return cls(frozenset(found), frozenset(pairs), frozenset(names), tuple(texts))
+
+    def copied_words(self, sentence: str) -> int:
+        """The longest run of words that `sentence` shares with what the user wrote; names of items do not count."""
+        tokens = [fold(w) for w in words(sentence)]
+        longest = start = 0
+        for end in range(1, len(tokens) + 1):
+            while start < end and not self._written(tokens[start:end]):
+                start += 1
+            longest = max(longest, end - start)
+        return longest
+
+    def _written(self, run: Sequence[str]) -> bool:
+        text = f" {' '.join(run)} "
+        return any(text in written for written in self.texts)
 
     def has(self, before: str, word: str, after: str) -> bool:
         """Whether a record names something `word`, or has it beside the same neighbour."""

@@ -22,7 +22,7 @@ FORMATS = ("auto", "jsonl", "csv", "lamp")
 MAX_LINE_BYTES = 8 << 20
 """A longer line is skipped without being held in memory."""
 
-BATCH_ROWS = 32_768
+BATCH_ROWS = 32_400  # a multiple of the rows of the store's longest statement
 BATCH_BYTES = 16 << 20
 
 
@@ -76,7 +76,7 @@ class Reader:
         self._source.close()
 
     def batches(self, *, rows: int = BATCH_ROWS, size: int = BATCH_BYTES) -> Iterator[list[Fields]]:
-        """The interactions in order, in lists of about `rows`, or of what `size` bytes of input held.
+        """The interactions in order, in lists of `rows`, or of what `size` bytes of input held.
 
         An error comes after the batch of what was read before it.
 
@@ -87,7 +87,11 @@ class Reader:
         start = self._source.bytes_read
         try:
             for _ in self._steps(out):
-                if len(out) >= rows or (out and self._source.bytes_read - start >= size):
+                while len(out) >= rows:
+                    start = self._source.bytes_read
+                    yield out[:rows]
+                    del out[:rows]
+                if out and self._source.bytes_read - start >= size:
                     start = self._source.bytes_read
                     yield out[:]
                     out.clear()

@@ -11,8 +11,8 @@ from typing import BinaryIO, Protocol, Self
 
 from bump_edge.errors import InputError, UsageError
 
-PIECE = 1 << 20
-"""Bytes of text that are handed out at a time (about)."""
+PIECE = 1 << 16
+"""Bytes of text that are handed out at a time (about). Reading a piece lets a thread that writes go on: see store.ingest."""
 
 # A zstd block of four bytes can stand for 128 KiB: small steps keep a decompression bomb small. (A stream reader would
 # bound its output, but does not tell a truncated frame from a whole one.)
@@ -114,7 +114,7 @@ class Source:
             yield data
 
     def pieces(self) -> Iterator[bytes]:
-        """The text, without a byte order mark, in pieces of up to about a MiB; once.
+        """The text, without a byte order mark, in pieces of about `PIECE` bytes; once.
 
         Raises:
             InputError: UTF-16 or UTF-32 text; the disk fails.

@@ -47,6 +47,18 @@ def test_a_sentence_that_was_cut_off_falls() -> None:
     assert checked.dropped == {"unfinished": 1}
 
 
+def test_fragments_and_copies_fall() -> None:
+    review = Interaction(text="Crowned a whole neck in an evening and the file cuts clean and leaves no chatter.")
+    prompt = ask(interactions=(*HISTORY, review))
+    raw = (
+        "2026-12-30. 5 5 guitar 4 4. Guitar. A whole neck in an evening and the file cuts clean. "
+        "Buys guitar strings. Crowned a whole neck of the guitar."
+    )
+    checked = check(raw, prompt)
+    assert checked.text == "Buys guitar strings. Crowned a whole neck of the guitar."
+    assert checked.dropped == {"fragment": 3, "verbatim": 1}
+
+
 def test_the_word_limit_holds_and_a_later_short_sentence_may_still_fit() -> None:
     raw = (
         "Buys guitar strings. "
