@@ -40,7 +40,8 @@ class GgufBackend:
         model: the name that profiles record; the file's, without its ending, unless given.
         sha256: the file's hash, if it is known; else `fingerprint` reads the file once.
         context_tokens: of a prompt and its answer together; None takes the smaller of the model's own and 8192.
-        batch_size: how many answers are written side by side, 1 to 64.
+        batch_size: how many answers are written side by side, 1 to 64. With 1, flash attention makes a token 9 %
+            faster; with more, an answer is the same in any company.
         threads: None takes the cores that this process may use, at most 8.
         gpu_layers: layers to put on a GPU, where llama.cpp was built for one.
         isolate: run the model in a process of its own. False saves 30 MB and a start, and a crash of the model is
@@ -117,12 +118,12 @@ class GgufBackend:
         return self._engine.pid
 
     def fingerprint(self) -> Mapping[str, str]:
-        """The file's hash, the chat format, and the version of the runtime."""
+        """The file's hash, the chat format, the kind of attention, and the version of the runtime."""
         if self._sha256 is None:
             with self.path.open("rb") as file:
                 self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         ready = self._engine.ready
-        return {"sha256": self._sha256, "chat": str(ready["chat"]), "runtime": str(ready["runtime"])}
+        return {"sha256": self._sha256} | {key: str(ready[key]) for key in ("chat", "attention", "runtime")}
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` takes."""
@@ -158,15 +159,10 @@ class _InProcess:
 
     def __init__(self, load: Mapping[str, Any], _timeout_s: float) -> None:
         from bump_edge.backends.llama import LlamaModel
-        from bump_edge.backends.llama_library import runtime_version
 
         settings = {**load}
         self._model = LlamaModel(Path(settings.pop("path")), **settings)
-        self.ready = {
-            "context_tokens": self._model.context_tokens,
-            "runtime": runtime_version(),
-            "chat": self._model.format.name,
-        }
+        self.ready = self._model.describe()
 
     def count(self, text: str) -> int:
         return self._model.count_tokens(text)

@@ -87,7 +87,6 @@ def main() -> None:
 
 def _serve(inbox: _Inbox, writer: Writer) -> None:
     from bump_edge.backends.llama import LlamaModel
-    from bump_edge.backends.llama_library import runtime_version
 
     load = inbox.requests.get()
     try:
@@ -103,16 +102,7 @@ def _serve(inbox: _Inbox, writer: Writer) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the host must hear of it
         writer.send({"id": 0, "error": pack_error(error)})
         return
-    writer.send(
-        {
-            "id": 0,
-            "ready": {
-                "context_tokens": model.context_tokens,
-                "runtime": runtime_version(),
-                "chat": model.format.name,
-            },
-        }
-    )
+    writer.send({"id": 0, "ready": model.describe()})
     while True:
         request = inbox.requests.get()
         job = request["id"]

@@ -17,7 +17,7 @@ from bump_edge.store.report import UserSummary
 from bump_edge.store.schema import NO_TIME
 from bump_edge.types import HistoryStats, Interaction
 
-COLUMNS = "id, at, type, item, text, rating, meta"
+COLUMNS = "id, at, type, item, text, rating, meta, digest"
 """What `interaction_of` takes, in order."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ def interaction_of(user_id: str, row: Sequence[Any]) -> Interaction:
     What is stored was checked when it came in, so that the checks of `Interaction` are left out: a thousand profiles
     show tens of thousands of interactions.
     """
-    _, at, type_, item, text, rating, meta = row
+    _, at, type_, item, text, rating, meta, digest = row
     made = object.__new__(Interaction)
     put = object.__setattr__
     put(made, "user_id", user_id)
@@ -46,7 +46,7 @@ def interaction_of(user_id: str, row: Sequence[Any]) -> Interaction:
     put(made, "text", text)
     put(made, "rating", rating)
     put(made, "meta", {} if meta is None else orjson.loads(meta))
-    put(made, "_digest", None)
+    put(made, "_digest", digest)
     return made
 
 

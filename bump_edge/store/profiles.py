@@ -176,7 +176,7 @@ def _read(sql: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterato
         sentences[profile_id].append((text, []))
     known: dict[tuple[int, int], Interaction] = {}
     for profile_id, sentence, *row in sql.execute(
-        """SELECT profile_id, sentence, i.id, at, type, item, i.text, rating, meta
+        """SELECT profile_id, sentence, i.id, at, type, item, i.text, rating, meta, digest
            FROM evidence JOIN interactions AS i ON i.id = interaction_id
            WHERE profile_id IN (SELECT value FROM json_each(?)) ORDER BY profile_id, sentence, rank""",
         (ids,),

@@ -10,7 +10,8 @@ interaction an equal `at`: one index, ``(user_no, at, digest)``, orders a histor
 it grows at its end when a log comes in time order. Untimed ones have a unique index of their own.
 
 Raw text is in `interactions` only: the search index is one of terms (external content, no positions), profiles link to
-interactions by id. Deleting an interaction, or a user, takes index entries and links along by triggers and cascades.
+interactions by id. Deleting an interaction, or a user, takes index entries and links along by triggers and cascades,
+and forgets which files were taken in, because what was deleted may be in one of them.
 """
 
 from __future__ import annotations
@@ -100,11 +101,23 @@ CREATE TABLE evidence (
     PRIMARY KEY (profile_id, sentence, rank)
 ) WITHOUT ROWID;
 CREATE INDEX evidence_interaction ON evidence(interaction_id);
+CREATE TABLE sources (
+    digest BLOB PRIMARY KEY,
+    bytes INTEGER NOT NULL,
+    report TEXT NOT NULL,
+    users TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER sources_of_deleted_interactions AFTER DELETE ON interactions BEGIN
+    DELETE FROM sources;
+END;
+CREATE TRIGGER sources_of_deleted_users AFTER DELETE ON users BEGIN
+    DELETE FROM sources;
+END;
 """
 
 
 def first(db: Database) -> None:
-    """Users, interactions with their search index, profiles with their evidence."""
+    """Users, interactions with their search index, profiles with their evidence, files that were taken in."""
     _run(db, _FIRST)
 
 

@@ -15,6 +15,7 @@ from bump_edge.readers import MAX_LINE_BYTES, Reader
 from bump_edge.store import ingest, interactions, profiles, search
 from bump_edge.store.connection import Connection, explain
 from bump_edge.store.report import IngestReport, ProfileDraft, UserSummary
+from bump_edge.store.sources import KnownSource
 from bump_edge.types import HistoryStats, Interaction, Profile
 
 
@@ -117,6 +118,7 @@ class Store:
     ) -> IngestReport:
         """Add the interactions of a file or stream, in flat memory; those that are there already are not added again.
 
+        A file whose very bytes were taken in before is not even read again (until something is deleted in the store).
         A bad line is skipped, counted and quoted in the report. The file is taken in batches of some 33,000
         interactions, each all or nothing: whatever interrupts an ingest, ingesting again completes it.
 
@@ -137,6 +139,16 @@ class Store:
             CancelledError: `cancel` was set.
             StoreError: the store cannot be written.
         """
+        how = {
+            "format": format,
+            "mapping": dict(mapping or {}),
+            "user_id": user_id,
+            "strict": strict,
+            "max_line_bytes": max_line_bytes,
+        }
+        known = None if not isinstance(source, str | Path) else KnownSource(self._connection, Path(source), how)
+        if known is not None and (report := known.report()) is not None:
+            return report
         reader = Reader(
             source,
             format=format,
@@ -147,9 +159,12 @@ class Store:
             progress=progress,
         )
         try:
-            return ingest.ingest_reader(self._connection, reader, cancel=cancel)
+            report = ingest.ingest_reader(self._connection, reader, cancel=cancel)
         finally:
             reader.close()
+        if known is not None and not self.readonly:
+            known.remember(report)
+        return report
 
     def users(self) -> list[UserSummary]:
         """Every user, in the order of their first ingest."""
