@@ -53,6 +53,7 @@ def smollm2_onnx() -> Path:
 def _build(work: Path) -> None:
     # A process of its own: torch stays out of the tests, and the builder below appends to sys.path.
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 

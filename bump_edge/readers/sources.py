@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol, Self
 from bump_edge.errors import InputError, UsageError
 
 PIECE = 1 << 16
-"""Bytes of text that are handed out at a time (about). Reading a piece lets a thread that writes go on: see store.ingest."""
+"""Bytes of text handed out at a time (about). Reading a piece lets a thread that writes go on: see store.ingest."""
 
 # A zstd block of four bytes can stand for 128 KiB: small steps keep a decompression bomb small. (A stream reader would
 # bound its output, but does not tell a truncated frame from a whole one.)

@@ -11,7 +11,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Any
 
@@ -24,25 +23,19 @@ from bump_edge.store.report import IngestReport
 from bump_edge.store.schema import POSITION_BITS, UNTIMED
 from bump_edge.types import Interaction, content_digest
 
-_SIZES = (3600, 450, 60, 8, 1)  # rows of one statement; 3,600 × 9 values is the most that SQLite takes by default
+_Row = tuple[bytes, int | None, str | None, str | None, str | None, float | None, str | None]
+_Batch = dict[str, list[_Row]]
+
 _COLUMNS = 9
-_INSERT = f"""
-INSERT OR IGNORE INTO interactions(id, user_no, digest, at, type, item, text, rating, meta)
-SELECT (no << {POSITION_BITS}) + position + column2, no, column3, coalesce(column4, {UNTIMED} + position + column2),
-    column5, column6, column7, column8, column9
-FROM (VALUES %s) CROSS JOIN temp.batch ON key = column1
-"""  # noqa: S608
-_STATEMENTS = {size: _INSERT % ",".join(["(?,?,?,?,?,?,?,?,?)"] * size) for size in _SIZES}
+_SIZES = (3600, 450, 60, 8, 1)  # rows of one statement; 3,600 × 9 values is the most that SQLite takes by default
+_INSERT = "INSERT OR IGNORE INTO interactions(id, user_no, digest, at, type, item, text, rating, meta) VALUES "
+_STATEMENTS = {size: _INSERT + ",".join(["(?,?,?,?,?,?,?,?,?)"] * size) for size in _SIZES}
 
 _NEW_USERS = "INSERT INTO users(user_id) SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"
-_BATCH = """
-CREATE TEMP TABLE IF NOT EXISTS batch(key INTEGER PRIMARY KEY, no INTEGER NOT NULL, position INTEGER NOT NULL)
+_USERS = """
+SELECT json_group_array(json_array(no, user_id, last_position)) FROM users
+WHERE user_id IN (SELECT value FROM json_each(?))
 """
-_WHO = """
-INSERT INTO temp.batch(key, no, position)
-SELECT j.key, no, last_position FROM json_each(?) AS j JOIN users ON user_id = j.value
-"""
-_ORDER = "SELECT json_group_array(json_array(no, key, position)) FROM temp.batch"
 _ADDED = """
 SELECT json_group_array(json_array(no, added, characters, last)) FROM (
     SELECT user_no AS no, count(*) AS added, json_extract(j.value, '$[2]') AS last,
@@ -61,18 +54,6 @@ FROM (
     FROM json_each(?)
 ) AS d WHERE users.no = d.no
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Rows:
-    """One user's part of a batch: how many rows, how many characters of text, and all their values in one list."""
-
-    count: int
-    characters: int
-    values: list[Any]
-
-
-_Batch = dict[str, _Rows]
 
 
 def ingest_reader(connection: Connection, reader: Reader, *, cancel: threading.Event | None) -> IngestReport:
@@ -188,8 +169,8 @@ def _fields(interaction: Interaction) -> Fields:
 
 
 def _group(batch: Sequence[Fields]) -> _Batch:
-    """The rows of `batch` by user, as `_INSERT` takes them."""
-    grouped: dict[str, list[tuple[Any, ...]]] = {}
+    """The rows of `batch` by user, with digests."""
+    grouped: _Batch = {}
     dumps = orjson.dumps
     try:
         for fields in batch:
@@ -212,59 +193,49 @@ def _group(batch: Sequence[Fields]) -> _Batch:
             f"an interaction of user {ascii(fields[0])[:80]} cannot be written as JSON ({error}): expected strings "
             "that are valid Unicode, and a meta of JSON values.",
         ) from error
-    return {user_id: _flat(key, rows) for key, (user_id, rows) in enumerate(grouped.items())}
-
-
-def _flat(key: int, rows: list[tuple[Any, ...]]) -> _Rows:
-    columns = list(zip(*rows, strict=True))
-    return _Rows(
-        count=len(rows),
-        characters=sum(map(len, filter(None, chain(columns[3], columns[4])))),
-        values=list(chain.from_iterable(zip(repeat(key), range(1, len(rows) + 1), *columns, strict=False))),
-    )
+    return grouped
 
 
 def _add(connection: Connection, batch: _Batch) -> int:
     """Add one batch in one transaction; returns how many were new."""
-    names = list(batch)
     with connection.writing() as sql:
-        sql.execute(_BATCH)
-        sql.execute(_NEW_USERS, (_json(names),))
-        sql.execute("DELETE FROM temp.batch")
-        sql.execute(_WHO, (_json(names),))
-        ((order,),) = sql.execute(_ORDER).fetchall()
-        values: list[Any] = []
+        names = orjson.dumps(list(batch)).decode()
+        sql.execute(_NEW_USERS, (names,))
+        ((found,),) = sql.execute(_USERS, (names,)).fetchall()
+        flat: list[Any] = []
         ranges = []
         counts = []
         # in the order of ids: the search index takes new rows in that order without a detour
-        for no, key, position in sorted(orjson.loads(order)):
-            rows = batch[names[key]]
-            last = position + rows.count
+        for no, user_id, position in sorted(orjson.loads(found)):
+            rows = batch[user_id]
+            base, last = no << POSITION_BITS, position + len(rows)
             if last >> POSITION_BITS:
-                raise StoreError(f"user {names[key]!r} has had more than {1 << POSITION_BITS:,} interactions.")
-            values += rows.values
-            ranges.append(((no << POSITION_BITS) + position + 1, (no << POSITION_BITS) + last, last))
-            counts.append((no, rows.count, rows.characters, last))
-        added = _insert(sql, values)
+                raise StoreError(f"user {user_id!r} has had more than {1 << POSITION_BITS:,} interactions.")
+            ids = range(base + position + 1, base + last + 1)
+            # columns, then rows again: without a Python loop over the rows
+            digests, times, *others = zip(*rows, strict=True)
+            if None in times:
+                times = tuple(UNTIMED + n if ms is None else ms for n, ms in enumerate(times, position + 1))
+            flat += chain.from_iterable(zip(ids, repeat(no), digests, times, *others, strict=False))
+            ranges.append((ids[0], ids[-1], last))
+            _, items, texts, *_ = others
+            counts.append((no, len(rows), sum(map(len, filter(None, chain(items, texts)))), last))
+        added = _insert(sql, flat)
         if not added:
             return 0
-        facts = _json(counts)
-        if added < len(values) // _COLUMNS:
+        facts = orjson.dumps(counts).decode()
+        if added < len(flat) // _COLUMNS:
             # some were there already: ask the store which of the new ids exist now
-            ((facts,),) = sql.execute(_ADDED, (_json(ranges),)).fetchall()
+            ((facts,),) = sql.execute(_ADDED, (orjson.dumps(ranges).decode(),)).fetchall()
         sql.execute(_COUNT, (facts,))
         return added
 
 
-def _json(value: object) -> str:
-    return orjson.dumps(value).decode()
-
-
-def _insert(sql: sqlite3.Connection, values: list[Any]) -> int:
+def _insert(sql: sqlite3.Connection, flat: list[Any]) -> int:
     start = done = 0
     for size in _SIZES:
         step = size * _COLUMNS
-        while start + step <= len(values):
-            done += sql.execute(_STATEMENTS[size], values[start : start + step]).rowcount
+        while start + step <= len(flat):
+            done += sql.execute(_STATEMENTS[size], flat[start : start + step]).rowcount
             start += step
     return done

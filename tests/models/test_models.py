@@ -237,7 +237,8 @@ def test_an_exported_folder_keeps_its_figures(settings: Settings, tmp_path: Path
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2}, {"backend": "cobol"}, {"files": [{"name": "../x", "size": 1, "sha256": "0" * 64}]}, {"files": []},
+        {"format": 2}, {"backend": "cobol"},
+        {"files": [{"name": "../x", "size": 1, "sha256": "0" * 64}]}, {"files": []},
         {"files": [{"name": "weights.gguf", "size": 1, "sha256": "no hex"}]}, {"files": 3},
         {"files": [{"name": "weights.gguf", "size": "1", "sha256": "0" * 64}]},
     ],
