@@ -52,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     try:
         code = app(args=arguments, prog_name="bump-edge", standalone_mode=False)
+        if code == CancelledError.exit_code:  # what Typer makes of Ctrl-C
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except _TyperUsageError as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
@@ -59,9 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     except BumpEdgeError as error:
         code = _report(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
-        code = _report(
-            CancelledError("interrupted: what was already stored is safe; run the command again to go on"), arguments
-        )
+        code = _report(_interrupted(), arguments)
     except (BrokenPipeError, SystemExit) as stop:
         # The reader of a pipe has gone (`| head`): not an error of ours. Typer makes it an exit of 1.
         if isinstance(stop, SystemExit) and not isinstance(stop.__context__, BrokenPipeError):
@@ -69,6 +69,10 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> CancelledError:
+    return CancelledError("interrupted: what was already stored is safe; run the command again to go on")
 
 
 def _report(error: BumpEdgeError, arguments: list[str]) -> int:

@@ -62,7 +62,7 @@ CREATE VIRTUAL TABLE interactions_fts USING fts5(
     tokenize='porter unicode61 remove_diacritics 2'
 );
 INSERT INTO interactions_fts(interactions_fts, rank) VALUES ('hashsize', 16777216);
-INSERT INTO interactions_fts(interactions_fts, rank) VALUES ('automerge', 8);
+INSERT INTO interactions_fts(interactions_fts, rank) VALUES ('automerge', 16);
 CREATE TRIGGER interactions_added AFTER INSERT ON interactions BEGIN
     INSERT INTO interactions_fts(rowid, item, text) VALUES (new.id, new.item, new.text);
 END;

@@ -28,9 +28,7 @@ Bare = Callable[[Sequence[int]], int]
 
 
 def prompt(language: str) -> Prompt:
-    interactions = tuple(
-        Interaction(type="purchase", item=f"{item} ({n})", rating=5) for n in range(2) for item in PURCHASES
-    )
+    interactions = tuple(Interaction(type="purchase", item=item, rating=5) for item in PURCHASES)
     return Prompt(interactions=interactions, stats=HistoryStats(count=len(interactions)), language=language)
 
 
@@ -122,7 +120,7 @@ def run(repeats: int = 5) -> dict[str, Any]:
     bare = bare_gguf(smollm2_gguf())
     for name, size in (("gguf", 1), ("gguf_batch_of_4", 4)):
         gguf = GgufBackend(smollm2_gguf(), batch_size=size)
-        result[name] = compare(gguf, bare, tokens_of, repeats)
+        result[name] = compare(gguf, bare, tokens_of, max(2, repeats // size))
         gguf.close()
     onnx.close()
     return result | {"aim": {"ratio": 0.97}, "repeats": repeats}

@@ -143,6 +143,43 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
     assert bad.read_bytes().startswith(b"this is no database")
 
 
+def test_a_store_from_the_future(tmp_path: Path) -> None:
+    ingest(tmp_path, GOOD)
+    database = sqlite3.connect(tmp_path / "bump-edge.db")
+    database.execute(
+        "INSERT INTO _sqlite_migrations(migration_set, name, applied_at) VALUES ('bump-edge', 'holograms', '2031')"
+    )
+    database.commit()
+    database.close()
+    done = run(tmp_path, "list", "--json")
+    assert (done.returncode, error(done)["code"]) == (1, "store_version")
+    assert "holograms" in error(done)["message"]
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    # a limit on the size of files stops a write in its middle, as a full disk does
+    ingest(tmp_path, GOOD)
+    log = tmp_path / "big.jsonl"
+    log.write_text("".join(f'{{"item": "tea number {n}", "text": "{"x" * 200}"}}\n' for n in range(20_000)))
+    done = run(tmp_path, "ingest", log, "--json", prefix=("prlimit", "--fsize=1000000"))
+    assert (done.returncode, error(done)["code"]) == (1, "store_write"), done.stderr
+    assert stored(tmp_path) == 3
+    assert lines(run(tmp_path, "ingest", log, "--json"))[0]["added"] == 20_000
+
+
+def test_a_read_only_store_can_still_be_read(tmp_path: Path) -> None:
+    run(tmp_path, "profile", "--history", "-", stdin=GOOD)
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    (tmp_path / "bump-edge.db").chmod(0o444)
+    tmp_path.chmod(0o555)
+    for parent in tmp_path.parents[:3]:
+        parent.chmod(0o755)
+    done = run(tmp_path, "show", "--json", prefix=nobody)
+    assert done.returncode == 0, done.stderr
+    done = run(tmp_path, "ingest", "-", "--json", stdin=b'{"item": "new"}', prefix=nobody)
+    assert (done.returncode, error(done)["code"]) == (1, "store_write")
+
+
 def test_a_corrupt_model_folder(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
