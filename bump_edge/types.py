@@ -56,6 +56,11 @@ def content_digest(
     return hashlib.blake2b(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
+def _encodable(text: str) -> str:
+    """`text` with half characters (lone surrogates, which no encoding has) as question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 _NO_LABEL = re.compile(
     r"(^_|(^|_|-)(id|ids|uuid|guid|hash|url|uri|link|href|path|token|key|session|ip|asin|sku)$)", re.I
 )
@@ -113,8 +118,8 @@ class Interaction:
     _digest: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        text = (self.text or "").strip() or None
-        item = (self.item or "").strip() or None
+        text = _encodable(self.text or "").strip() or None
+        item = _encodable(self.item or "").strip() or None
         if text is None and item is None:
             raise ValueError("an interaction needs a text or an item: got neither")
         if not 0 < len(self.user_id) <= MAX_USER_ID:

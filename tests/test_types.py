@@ -59,6 +59,12 @@ def test_the_digest_is_stable_across_releases() -> None:
     assert digest.hex() == "f1140545a3d256b3cec22deb8483499a"
 
 
+def test_half_characters_become_question_marks() -> None:
+    broken = Interaction(item="tea \ud83d pot", text="\ude00")
+    assert (broken.item, broken.text) == ("tea ? pot", "?")
+    assert broken.as_record().encode()
+
+
 def test_a_record_reads_as_one_line() -> None:
     record = Interaction(
         item="IRIS Desktop\nFile Box", text="Sturdy.", type="purchase", rating=5,

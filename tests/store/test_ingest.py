@@ -103,7 +103,7 @@ def test_an_interaction_that_no_store_can_hold(store: Store) -> None:
     with pytest.raises(InputError, match="JSON"):
         store.ingest([Interaction(text="a", meta={"x": {1, 2}})])
     with pytest.raises(InputError, match="valid Unicode"):
-        store.ingest([Interaction(text="\ud800")])
+        store.ingest([Interaction(text="a", type="\ud800")])
     with pytest.raises(InputError, match="NUL"):
         store.ingest([Interaction(text="\0")])
     assert store.users() == []
