@@ -62,7 +62,7 @@ def _encodable(text: str) -> str:
 
 
 _NO_LABEL = re.compile(
-    r"(^_|(^|_|-)(id|ids|uuid|guid|hash|url|uri|link|href|path|token|key|session|ip|asin|sku)$)", re.I
+    r"(^_|(^|_|-)(id|ids|uuid|guid|hash|url|uri|link|href|path|token|key|session|ip|asin|sku|role)$)", re.I
 )
 _ADDRESS = re.compile(r"://|^[0-9a-f-]{16,}$|^\S{33,}$", re.I)
 
