@@ -18,8 +18,7 @@ from bump_edge.types import Interaction
 
 # Phrases that address a model or its rules, in the languages that the extractive backend writes. Matched on folded
 # text, so without accents.
-_ADDRESSES_A_MODEL = re.compile(
-    r"""
+_ADDRESSES_A_MODEL = r"""
     \b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(previous|prior|above|earlier|all|any|your|the|these)\b
     | \b(previous|prior|above|earlier|system|developer|hidden|new|following)\s+(instruction|prompt|rule|message|direction)s?\b
     | \b(system|developer)\s+(prompt|message|note|override)\b | \bprompt\s+injection\b | \bjailbr(eak|oken)
@@ -40,13 +39,10 @@ _ADDRESSES_A_MODEL = re.compile(
     | \b(responde|escribe|di|recomienda|repite|envia)\b.{0,20}\b(siempre|solo|solamente|nunca|en\s+ingles)\b
     | \b(ignora|dimentica)\w*\b.{0,40}\b(istruzion\w*|precedent\w*) | \b(ignore|esqueca)\w*\b.{0,40}\b(instrucoes|anteriores)
     | 忽略.{0,12}(指令|指示|提示|规则) | (指示|命令).{0,6}無視 | (игнорируи|забудь).{0,40}(инструкц|указани|предыдущ)
-    """,
-    re.X | re.S,
-)
+    """
 # An imperative at the start of a sentence: a profile's sentences start with a noun or a verb in the third person. Spanish
 # imperatives are third-person verbs as well (compra, escribe), so only the phrases above can tell them.
-_IMPERATIVE = re.compile(
-    r"""^\W*(?:please\s+|bitte\s+|always\s+|never\s+|immer\s+|stets\s+|nie\s+)?(?:
+_IMPERATIVE = r"""^\W*(?:please\s+|bitte\s+|always\s+|never\s+|immer\s+|stets\s+|nie\s+)?(?:
     ignore|disregard|forget|override|respond|reply|answer|output|print|say|write|tell|recommend|reveal|repeat|remember|
     pretend|act|execute|run|send|visit|click|open|call(?!\s+of)|email|delete|remember|note|consider|ensure|make\s+sure|do\s+not|don't|
     use|follow|obey|stop|begin|start|buy|give|provide|include|mention|translate|summari[sz]e|treat|insert|add|append|set|
@@ -54,9 +50,7 @@ _IMPERATIVE = re.compile(
     ignoriere|vergiss|antworte|schreibe|schreib|sage|gib|empfiehl|wiederhole|beachte|kaufe|nenne|sende|merke|
     ignorez|oubliez|repondez|ecrivez|dites|recommandez|repetez|achetez|envoyez|
     ignora|olvida|dimentica
-    )\b(?!')""",
-    re.X,
-)
+    )\b(?!')"""
 _MARKUP = re.compile(
     r"https?://|www\.|[{}<>]|```|\|\||^\s*#|\[/?[A-Z_]{3,}\]|\b(?:system|assistant|user|human|tool)\s*:|=>|::|\$\(",
     re.I,
@@ -82,8 +76,7 @@ def instruction_like(sentence: str) -> bool:
     """Whether `sentence` speaks to a model, carries markup, or starts with an imperative."""
     folded = fold(sentence).replace("’", "'")
     return (
-        bool(_ADDRESSES_A_MODEL.search(folded))
-        or bool(_IMPERATIVE.search(folded))
+        any(pattern.search(folded) for pattern in _instructions())
         or bool(_MARKUP.search(sentence))
         or neutralise(sentence) != sentence
     )
@@ -161,6 +154,12 @@ def _says(sentence: str, listed: str, records: Wording) -> bool:
     return any(
         word in marked and not records.has(tokens[i], tokens[i + 1], tokens[i + 2]) for i, word in enumerate(written)
     )
+
+
+@cache
+def _instructions() -> tuple[re.Pattern[str], ...]:
+    # Compiled when the first sentence is checked: most runs find every profile up to date and check none.
+    return re.compile(_ADDRESSES_A_MODEL, re.X | re.S), re.compile(_IMPERATIVE, re.X)
 
 
 @cache
