@@ -164,7 +164,9 @@ class Interaction:
         notes = [] if self.rating is None else [f"rated {self.rating:g}"]
         if self.meta:
             notes += [f"{key}: {value}" for key, value in meta_labels(self.meta)]
-        body = " - ".join(" ".join(part.split()) for part in (self.item, self.text) if part)
+        body = f"{self.item} - {self.text}" if self.item and self.text else self.item or self.text or ""
+        if "  " in body or not body.isprintable():
+            body = " ".join(body.split())
         # the notes are short and say most: when something must be cut, it is the text
         tail = f" ({'; '.join(notes)})" if notes else ""
         start = f"{head}: " if head else ""

@@ -12,7 +12,7 @@ import orjson
 
 from bump_edge.errors import NotFoundError, StoreError, UsageError
 from bump_edge.store.connection import Connection
-from bump_edge.store.interactions import interaction_of, moment, need_user
+from bump_edge.store.interactions import COLUMNS, interaction_of, moment, need_user
 from bump_edge.store.report import ProfileDraft
 from bump_edge.types import Evidence, Interaction, Profile, timestamp_ms
 
@@ -174,17 +174,18 @@ def _read(sql: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterato
         (ids,),
     ):
         sentences[profile_id].append((text, []))
-    known: dict[tuple[int, int], Interaction] = {}
-    for profile_id, sentence, *row in sql.execute(
-        """SELECT profile_id, sentence, i.id, at, type, item, i.text, rating, meta, digest
-           FROM evidence JOIN interactions AS i ON i.id = interaction_id
-           WHERE profile_id IN (SELECT value FROM json_each(?)) ORDER BY profile_id, sentence, rank""",
+    # Each interaction once, however many sentences it supports; an interaction has one user, so its id is enough.
+    linked = "SELECT interaction_id FROM evidence WHERE profile_id IN (SELECT value FROM json_each(?))"
+    records = {row[0]: row for row in sql.execute(f"SELECT {COLUMNS} FROM interactions WHERE id IN ({linked})", (ids,))}  # noqa: S608
+    known: dict[int, Interaction] = {}
+    for profile_id, sentence, link in sql.execute(
+        "SELECT profile_id, sentence, interaction_id FROM evidence "
+        "WHERE profile_id IN (SELECT value FROM json_each(?)) ORDER BY profile_id, sentence, rank",
         (ids,),
     ):
-        key = (profile_id, row[0])
-        if key not in known:
-            known[key] = interaction_of(owner[profile_id], row)
-        sentences[profile_id][sentence][1].append(known[key])
+        if link not in known:
+            known[link] = interaction_of(owner[profile_id], records[link])
+        sentences[profile_id][sentence][1].append(known[link])
     for profile_id, user_id, version, text, model, language, created, manifest in rows:
         created_at = moment(created)
         assert created_at is not None  # noqa: S101  # NOT NULL
