@@ -73,4 +73,6 @@ def _probe_runtime(name: str) -> BackendStatus:
         return BackendStatus(
             name=name, available=False, reason=f"loading its runtime died of {died} ({last})", remedy=remedy
         )
-    return BackendStatus(name=name, available=False, reason=last, remedy=remedy)
+    # the error names the extra as well; the remedy says it better
+    reason = last.split(": pip install")[0]
+    return BackendStatus(name=name, available=False, reason=reason, remedy=remedy)

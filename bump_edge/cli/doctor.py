@@ -41,7 +41,7 @@ def doctor(
         emit(f"bump-edge {report['bump_edge']}, Python {report['python']}, SQLite {report['sqlite']}")
         emit(str(report["platform"]))
         for status in backends:
-            says = status["version"] if status["available"] else f"{status['reason']} {status['remedy']}".strip()
+            says = status["version"] if status["available"] else f"{status['reason']}; {status['remedy']}"
             _line(f"backend {status['name']}", status["available"], says or "")
         _line(f"model {model_report['name']}", model_report["ok"], model_report["says"])
         _line(f"store {store_report['path']}", store_report["ok"], store_report["says"])
