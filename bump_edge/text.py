@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cache, lru_cache
+from typing import Any
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 # A sentence ends at . ! ? … and white space; not after an initial, a number's dot, or a common abbreviation.
@@ -100,7 +101,7 @@ def stopwords(language: str) -> frozenset[str]:
 
 
 @cache
-def _stemmer(language: str):  # type: ignore[no-untyped-def]  # snowballstemmer has no types
+def _stemmer(language: str) -> Any:  # snowballstemmer has no types
     import snowballstemmer
 
     return snowballstemmer.stemmer(_STEMMED[language])

@@ -61,7 +61,7 @@ class Child:
             process_group=0 if os.name == "posix" else None,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
-        self._writer = Writer(cast("IO[bytes]", self._process.stdin))  # type: ignore[arg-type]
+        self._writer = Writer(cast("IO[bytes]", self._process.stdin))
         self._log: deque[bytes] = deque(maxlen=40)
         self._queues: dict[int, SimpleQueue[Message | None]] = {}
         self._lock = threading.Lock()
@@ -142,7 +142,7 @@ class Child:
     def _listen(self) -> None:
         stream = cast("IO[bytes]", self._process.stdout)
         with contextlib.suppress(ValueError, OSError):  # closed under us; or no frame
-            while (message := receive(stream)) is not None:  # type: ignore[arg-type]
+            while (message := receive(stream)) is not None:
                 with self._lock:
                     queue = self._queues.get(message["id"])
                 if queue is not None:

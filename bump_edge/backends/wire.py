@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import orjson
 
@@ -23,7 +23,7 @@ Message = dict[str, Any]
 class Writer:
     """Sends frames from any thread."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._lock = threading.Lock()
 
@@ -39,7 +39,7 @@ class Writer:
             self._stream.flush()
 
 
-def receive(stream: BinaryIO) -> Message | None:
+def receive(stream: IO[bytes]) -> Message | None:
     """The next frame; None once the other side has closed, or sent something that is no frame."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:

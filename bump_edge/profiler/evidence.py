@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from bump_edge.profiler.claims import Claims
-from bump_edge.text import fold, sentences, stem, stopwords, words
+from bump_edge.text import fold, stem, stopwords, words
 from bump_edge.types import HistoryStats, Interaction
 from bump_edge.vocabulary import RELATION_WORDS, act_of
 
@@ -150,13 +150,6 @@ class EvidenceIndex:
                 # 4.6 is two words to the word pattern: 4 and 6
                 known.update(re.findall(r"\d+", f"{value:.1f} {value:g} {round(value)}"))
         return written in known
-
-
-def unsupported_share(text: str, index: EvidenceIndex, *, min_coverage: float = 0.6) -> float:
-    """Share of the sentences of `text` that nothing in the records supports, 0 to 1: the faithfulness figure."""
-    found = sentences(text)
-    bad = sum(not index.support(s, min_coverage=min_coverage).interactions for s in found)
-    return bad / len(found) if found else 0.0
 
 
 def _parts(word: str) -> list[str]:

@@ -115,7 +115,6 @@ def test_a_hundred_thousand_interactions_of_one_user(tmp_path: Path) -> None:
     with log.open("w") as out:
         for n in range(100_000):
             out.write(f'{{"timestamp": {1_600_000_000 + n * 60}, "item": "Song {n % 997}, Band {n % 89}"}}\n')
-    begun = time.monotonic()
     (profile,) = lines(run(tmp_path, "profile", "--history", log, "--json"))
     assert profile["manifest"]["history"]["interactions"] == 100_000
     begun = time.monotonic()

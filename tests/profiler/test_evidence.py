@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bump_edge.profiler.evidence import EvidenceIndex, unsupported_share
+from bump_edge.profiler.evidence import EvidenceIndex
 from bump_edge.types import HistoryStats, Interaction
 
 HISTORY = (
@@ -96,11 +96,6 @@ def test_german_nouns_are_not_taken_for_names() -> None:
     index = EvidenceIndex(records, HistoryStats(count=1), language="de")
     assert index.support("Kauft Gitarrensaiten aus Nickel.").interactions
     assert not index.support("Kauft Porzellanpuppen und Briefmarken.").interactions
-
-
-def test_the_share_of_unsupported_sentences(index: EvidenceIndex) -> None:
-    assert unsupported_share("Buys guitar strings. Breeds poodles.", index) == 0.5
-    assert unsupported_share("", index) == 0.0
 
 
 @given(st.text(max_size=300))

@@ -12,7 +12,7 @@ from functools import cache
 
 from bump_edge.backends.extractive.lexicon import ASPECTS, ATTRIBUTES, GENERIC, HOSTILE, JUDGEMENTS, NEGATIONS, VERBS
 from bump_edge.backends.extractive.names import VAGUE_HEADS, clean, speakable
-from bump_edge.backends.extractive.phrases import Phrase, plural, with_article
+from bump_edge.backends.extractive.phrases import Phrase, Role, plural, with_article
 from bump_edge.backends.extractive.things import QUALIFIERS, is_thing
 from bump_edge.text import fold, sentences, stem, stopwords, word_set
 
@@ -244,6 +244,7 @@ class Topics:
             text = " ".join(texts)
             if (fold(texts[-1]) in VAGUE_HEADS and len(key) == 1) or not speakable(text):
                 continue
+            role: Role
             if self._is_name(key[0]) and all(self._is_titled(k) for k in key):
                 text = " ".join(self._titled(k) for k in key)
                 role = "name" if single else "series"
@@ -255,7 +256,7 @@ class Topics:
                 continue
             used.update(key)
             text = self._number(text, key[-1]) if role == "topic" else text
-            found.append(Phrase(text=text, positions=frozenset(positions), role=role, stems=frozenset(key)))  # type: ignore[arg-type]
+            found.append(Phrase(text=text, positions=frozenset(positions), role=role, stems=frozenset(key)))
         return found
 
     def judgements(self) -> list[Phrase]:
