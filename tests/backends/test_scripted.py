@@ -84,8 +84,10 @@ def test_the_probe_survives_a_runtime_that_crashes_or_is_not_there(monkeypatch: 
     assert not onnx.available
     assert "needs onnxruntime-genai" in (onnx.reason or "")
     assert not gguf.available
-    assert 'pip install "bump-edge[gguf]"' in (gguf.reason or "")
-    assert gguf.remedy
+    assert "needs llama-cpp-python" in (gguf.reason or "")
+    # said once: in the remedy
+    assert "pip install" not in (gguf.reason or "")
+    assert 'pip install "bump-edge[gguf]"' in (gguf.remedy or "")
 
 
 def test_the_worker_finds_the_package_and_no_module_of_the_current_directory() -> None:
