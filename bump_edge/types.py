@@ -158,7 +158,7 @@ class Interaction:
         Args:
             max_chars: the record is cut at a word to at most this many characters.
         """
-        head = "" if self.timestamp is None else self.timestamp.isoformat()[:10]
+        head = "" if self.timestamp is None else self.timestamp.date().isoformat()
         if self.type:
             head = f"{head} {self.type}" if head else self.type
         notes = [] if self.rating is None else [f"rated {self.rating:g}"]

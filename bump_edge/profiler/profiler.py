@@ -29,6 +29,7 @@ from bump_edge.types import LOCAL_USER, Interaction, Profile
 from bump_edge.version import __version__
 
 _GROUP = 64  # users whose profiles are saved in one transaction
+_AHEAD = 512  # users of whom is asked at a time whether their profiles are up to date
 _CHAT_OVERHEAD = 96  # tokens that a chat format and the line of facts may take
 
 
@@ -117,17 +118,21 @@ class Profiler:
             on_error: called with a user whose profile could not be written, and why; without it, the error is raised.
         """
         pending = iter(user_ids)
-        while group := list(islice(pending, _GROUP)):
-            stale = group if force else self.store.stale(group, self.recipe)
-            failed: dict[str, BumpEdgeError] = {}
-            drafts = self._draft_group(stale, cancel, failed)
-            if drafts:
-                self.store.save_profiles(drafts)
-            for user_id, error in failed.items():
-                if on_error is None:
-                    raise error
-                on_error(user_id, error)
-            yield from self.store.profiles([u for u in group if u not in failed])
+        while ahead := list(islice(pending, _AHEAD)):
+            stale = set(ahead if force else self.store.stale(ahead, self.recipe))
+            size = _GROUP if stale else _AHEAD  # where nothing is to be written, nothing can be lost
+            for start in range(0, len(ahead), size):
+                group = ahead[start : start + size]
+                failed: dict[str, BumpEdgeError] = {}
+                drafts = self._draft_group([u for u in dict.fromkeys(group) if u in stale], cancel, failed)
+                stale.difference_update(group)  # who is named twice is written once
+                if drafts:
+                    self.store.save_profiles(drafts)
+                for user_id, error in failed.items():
+                    if on_error is None:
+                        raise error
+                    on_error(user_id, error)
+                yield from self.store.profiles([u for u in group if u not in failed])
 
     def prompt(self, user_id: str = LOCAL_USER) -> Prompt:
         """The prompt that a profile of this user is written from: what the model will read, and nothing else.

@@ -23,6 +23,10 @@ COLUMNS = "id, at, type, item, text, rating, meta, digest"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 1000
 _ID = re.compile(r"[0-9a-f]{1,32}")
+_put_user_id, _put_timestamp, _put_type, _put_item, _put_text, _put_rating, _put_meta, _put_digest = (
+    getattr(Interaction, name).__set__
+    for name in ("user_id", "timestamp", "type", "item", "text", "rating", "meta", "_digest")
+)
 
 
 def moment(at: int | None) -> datetime | None:
@@ -36,17 +40,17 @@ def interaction_of(user_id: str, row: Sequence[Any]) -> Interaction:
     What is stored was checked when it came in, so that the checks of `Interaction` are left out: a thousand profiles
     show tens of thousands of interactions.
     """
-    _, at, type_, item, text, rating, meta, digest = row
     made = object.__new__(Interaction)
-    put = object.__setattr__
-    put(made, "user_id", user_id)
-    put(made, "timestamp", moment(at))
-    put(made, "type", type_)
-    put(made, "item", item)
-    put(made, "text", text)
-    put(made, "rating", rating)
-    put(made, "meta", {} if meta is None else orjson.loads(meta))
-    put(made, "_digest", digest)
+    # Interaction is frozen: the slots' own setters are the way in
+    _put_user_id(made, user_id)
+    _, at, type_, item, text, rating, meta, digest = row
+    _put_timestamp(made, moment(at))
+    _put_type(made, type_)
+    _put_item(made, item)
+    _put_text(made, text)
+    _put_rating(made, rating)
+    _put_meta(made, {} if meta is None else orjson.loads(meta))
+    _put_digest(made, digest)
     return made
 
 

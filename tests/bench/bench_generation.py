@@ -87,17 +87,25 @@ def compare(backend: Backend, bare: Bare, tokens_of: Callable[[Prompt], Sequence
     options = GenerationOptions(max_tokens=TOKENS)
     ours: list[float] = []
     theirs: list[float] = []
-    for turn in range(2 * repeats + 2):
-        asked = prompts[turn % 2]
-        tokens = tokens_of(asked[0])
+
+    def ours_once(asked: list[Prompt]) -> float:
         begun = time.perf_counter()
         written = sum(g.tokens for g in generate(backend, asked, options))
-        middle = time.perf_counter()
+        return (time.perf_counter() - begun) / max(1, written)
+
+    def bare_once(asked: list[Prompt]) -> float:
+        tokens = tokens_of(asked[0])
+        begun = time.perf_counter()
         count = sum(bare(tokens) for _ in asked)
-        end = time.perf_counter()
+        return (time.perf_counter() - begun) / max(1, count)
+
+    for turn in range(2 * repeats + 2):
+        # Who goes first changes by twos: neither side always follows the other, and each has both languages.
+        first, second = (ours_once, bare_once) if turn // 2 % 2 else (bare_once, ours_once)
+        spent = {measure: measure(prompts[turn % 2]) for measure in (first, second)}
         if turn >= 2:  # the first of each warms up
-            ours.append((middle - begun) / max(1, written))
-            theirs.append((end - middle) / max(1, count))
+            ours.append(spent[ours_once])
+            theirs.append(spent[bare_once])
     return {
         "ratio": round(statistics.median(t / o for o, t in zip(ours, theirs, strict=True)), 3),
         "tokens_per_s": round(1 / statistics.median(ours), 1),
@@ -105,7 +113,7 @@ def compare(backend: Backend, bare: Bare, tokens_of: Callable[[Prompt], Sequence
     }
 
 
-def run(repeats: int = 5) -> dict[str, Any]:
+def run(repeats: int = 12) -> dict[str, Any]:
     """The ratio of bump-edge's rate to the bare rate, prompt included, for `onnx` and `gguf` (isolated)."""
     from bump_edge.backends.gguf import GgufBackend
     from bump_edge.backends.onnx import OnnxBackend
