@@ -8,6 +8,7 @@
     ├── StoreError                   1  the store cannot be used
     │   ├── StoreLockedError         4  another process holds it for longer than the timeout
     │   ├── StoreVersionError        1  written by a newer bump-edge
+    │   ├── ProfileChangedError      1  somebody else wrote a version of the profile meanwhile
     │   ├── StoreCorruptError        1  not a bump-edge store, or damaged
     │   └── StoreWriteError          1  read-only or full disk
     ├── ModelError                   5  no model that can write
@@ -95,6 +96,12 @@ class StoreVersionError(StoreError):
     """The store was written by a newer bump-edge."""
 
     code = "store_version"
+
+
+class ProfileChangedError(StoreError):
+    """Somebody else wrote a version of the profile meanwhile."""
+
+    code = "profile_changed"
 
 
 class StoreCorruptError(StoreError):

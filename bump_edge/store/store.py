@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -12,8 +13,11 @@ from typing import Any, BinaryIO, Self
 from bump_edge import settings
 from bump_edge.errors import StoreError
 from bump_edge.readers import MAX_LINE_BYTES, Reader
-from bump_edge.store import ingest, interactions, profiles, search
+from bump_edge.store import corrections, forgetting, ingest, interactions, profiles, search
 from bump_edge.store.connection import Connection, explain
+from bump_edge.store.corrections import Correction, Kind
+from bump_edge.store.forgetting import Derived, Scan
+from bump_edge.store.profiles import Standing
 from bump_edge.store.report import IngestReport, ProfileDraft, UserSummary
 from bump_edge.store.sources import KnownSource
 from bump_edge.types import HistoryStats, Interaction, Profile
@@ -195,6 +199,103 @@ class Store:
         """
         return interactions.stats(self._connection, user_id)
 
+    def position(self, user_id: str) -> int:
+        """How many interactions the user ever had: what is ingested from now on counts up from here."""
+        with self._connection.use() as sql:
+            found = interactions.find_user(sql, user_id)
+        return 0 if found is None else found[3]
+
+    def newer(self, user_id: str, position: int, *, limit: int) -> tuple[list[Interaction], int]:
+        """What was ingested after `position`: the latest `limit` of it in the order of the history, and its number.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return interactions.newer(self._connection, user_id, position, limit=limit)
+
+    def after(self, user_id: str, interaction: Interaction) -> int:
+        """How many of the user's interactions are later in the history than this one.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return interactions.after(self._connection, user_id, interaction)
+
+    def between(
+        self, user_id: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Interaction]:
+        """The user's interactions with `since` ≤ timestamp < `until`, oldest first; all of them without a bound.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return interactions.matching(self._connection, user_id, since=since, until=until)
+
+    def correct(self, user_id: str, kind: Kind, text: str, *, active: bool = True, at: datetime | None = None) -> bool:
+        """Keep a person's word about their profile, or with `active=False` take it back; see `Correction`.
+
+        This alone changes no profile: `bump_edge.profiler` does.
+
+        Returns:
+            Whether anything changed; an older word than the one in the store changes nothing.
+
+        Raises:
+            NotFoundError: there is no such user.
+            UsageError: an unknown kind; an empty text, or one of more than 1,000 characters.
+        """
+        return corrections.put(self._connection, user_id, kind, text, active=active, at=at)
+
+    def corrections(self, user_id: str, *, taken_back: bool = False) -> list[Correction]:
+        """What the person said about their profile, in that order; with `taken_back`, also what no longer holds.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return corrections.every(self._connection, user_id, taken_back=taken_back)
+
+    def forget(
+        self,
+        user_id: str,
+        forgotten: Collection[Interaction],
+        derived: Iterable[Derived] = (),
+        *,
+        remember: bool = True,
+    ) -> tuple[list[int], list[int]]:
+        """Delete interactions for good, and from every version of the profile the sentences that rest on them.
+
+        `bump_edge.profiler.forget` decides which sentences stay, and proves that the rest is gone.
+
+        Args:
+            forgotten: the user's interactions.
+            derived: which sentences of which version stay, and on what evidence; a version that is not named loses
+                those that have a forgotten interaction as evidence.
+            remember: keep a mark of each, so that it is not taken in again when its log is read again.
+
+        Returns:
+            The versions that were changed, and those that were deleted because nothing was left of them.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        digests = {i.digest for i in forgotten}
+        return forgetting.forget(self._connection, user_id, digests, derived, remember=remember)
+
+    def forget_user(self, user_id: str) -> list[int]:
+        """Delete a user with all that there is of them; returns the versions of the profile that went.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return forgetting.forget_user(self._connection, user_id)
+
+    def truncate_wal(self) -> bool:
+        """Write the WAL back into the file and cut it to nothing; False while another process still needs it."""
+        return forgetting.truncate_wal(self._connection)
+
+    def scan(self, wanted: Sequence[bytes]) -> Scan:
+        """Search the bytes of the store's files for pieces of text that should be gone; see `Scan`."""
+        return forgetting.scan(self._connection, wanted)
+
     def history(self, user_id: str, *, limit: int | None = None, newest: bool = False) -> list[Interaction]:
         """The history, oldest first.
 
@@ -256,6 +357,7 @@ class Store:
         manifest: Mapping[str, Any],
         recipe: str,
         revision: int,
+        position: int = 0,
     ) -> Profile:
         """Store the next version of a user's profile; the arguments are those of `ProfileDraft`.
 
@@ -273,6 +375,7 @@ class Store:
             manifest=manifest,
             recipe=recipe,
             revision=revision,
+            position=position,
         )
         return self.save_profiles([draft])[0]
 
@@ -291,6 +394,14 @@ class Store:
     def profiles(self, user_ids: Iterable[str] | None = None) -> Iterator[Profile]:
         """The latest profile of each of `user_ids` in that order, or of everyone; who has none is left out."""
         return profiles.profiles(self._connection, user_ids)
+
+    def standing(self, user_id: str) -> Standing | None:
+        """What the user's latest profile rests on; None without one.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return profiles.standing(self._connection, user_id)
 
     def versions(self, user_id: str) -> list[int]:
         """The versions of a user's profile, ascending.
