@@ -115,6 +115,8 @@ def check(
         support = None if reason else index.support(sentence, min_coverage=min_coverage, limit=max_evidence)
         found = () if support is None else support.interactions
         if before is not None and not _must_hold_anew(sentence, prompt.language):
+            # a habit in words that no record has (active on weekends) is supported by anything: new records add nothing
+            found = found if index.terms_of(sentence) else ()
             found = tuple({i.digest: i for i in (*found, *before.interactions)}.values())[:max_evidence]
         if not reason and not found:
             reason = "unsupported"

@@ -30,8 +30,9 @@ class ProfilerOptions:
         rewrite_after: after so many updates a profile is written anew; ≥ 0.
         rewrite_share: it is also when more than this share of the history is new; 0 to 1.
         drift: or when an update would keep less than 1 − `drift` of its sentences; 0 to 1.
-        fade_interactions, fade_days: an update drops a sentence once that many interactions, and (where times are
-            known) that many days, have passed since its newest evidence; ≥ 1 and ≥ 0.
+        fade_interactions, fade_days: an update drops a sentence that none of the last so many interactions supports,
+            nor, where times are known, any of the last so many days (of which the newest 240 interactions are looked
+            at); ≥ 1 and ≥ 0.
         similarity: cosine from which on a text is about a blocked topic, where the profiler has an embedder; 0 to 1.
         generation: how the model generates.
 

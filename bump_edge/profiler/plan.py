@@ -12,6 +12,8 @@ from bump_edge.profiler.word import Word
 from bump_edge.store import Store
 from bump_edge.types import Evidence, HistoryStats, Interaction, Profile
 
+_RECENT = 240  # interactions that are looked at, however many the last `fade_days` have
+
 
 class Readable:
     """A store's history without what a person blocked; what `selection.select` reads."""
@@ -104,7 +106,7 @@ def plan_update(
         return None
     readable = word.readable(new)
     previous = store.profile(user_id, standing.version)
-    index = EvidenceIndex(readable, stats, language=previous.language)
+    recent = EvidenceIndex(_recent(store, user_id, stats, options, word), stats, language=previous.language)
     kept: list[Evidence] = []
     faded: list[int] = []
     refused: list[int] = []
@@ -114,11 +116,11 @@ def plan_update(
             if word.refuses(entry.sentence) or not allowed:
                 refused.append(position)
                 continue
-            entry = Evidence(sentence=entry.sentence, interactions=tuple(allowed))
-            confirmed_anew = index.support(entry.sentence, min_coverage=options.min_coverage).interactions
-            if not confirmed_anew and _has_faded(store, user_id, entry, stats, options):
+            shown = recent.support(entry.sentence, min_coverage=options.min_coverage).interactions
+            if not shown:
                 faded.append(position)
                 continue
+            entry = Evidence(sentence=entry.sentence, interactions=tuple(allowed))
         kept.append(entry)
     if not kept:
         return None
@@ -133,12 +135,15 @@ def plan_update(
     )
 
 
-def _has_faded(store: Store, user_id: str, entry: Evidence, stats: HistoryStats, options: ProfilerOptions) -> bool:
-    """Whether much has happened since the newest evidence: many interactions and, where times are known, many days."""
-    timed = [(i.timestamp, n) for n, i in enumerate(entry.interactions) if i.timestamp is not None]
-    if not timed:
-        return store.after(user_id, entry.interactions[0]) >= options.fade_interactions
-    moment, which = max(timed)
-    if stats.last is not None and stats.last - moment < timedelta(days=options.fade_days):
-        return False
-    return store.after(user_id, entry.interactions[which]) >= options.fade_interactions
+def _recent(store: Store, user_id: str, stats: HistoryStats, options: ProfilerOptions, word: Word) -> list[Interaction]:
+    """What a sentence must find support in so as not to have faded, oldest first; reading it costs no tokens."""
+    newest = store.history(user_id, limit=max(_RECENT, options.fade_interactions), newest=True)
+    since = None if stats.last is None else stats.last - timedelta(days=options.fade_days)
+    first_counted = len(newest) - options.fade_interactions
+    return word.readable(
+        [
+            i
+            for n, i in enumerate(newest)
+            if n >= first_counted or (since is not None and i.timestamp is not None and i.timestamp >= since)
+        ]
+    )

@@ -40,8 +40,8 @@ class Topic:
         self._stems = tuple(dict.fromkeys(stems(text)) or dict.fromkeys(fold(w) for w in words(text)))
         if not self._stems:
             raise UsageError(f"the topic is {text!r}: expected at least one word")
-        # the stem of a word as a part of the text as written: quick to rule out
-        self._heads = tuple(s[: max(3, len(s) - 2)] for s in self._stems)
+        # what a stem has in common with its words as written (study, studi): quick to rule out
+        self._heads = tuple(s[: max(1, len(s) - 2)] for s in self._stems)
 
     def matches(self, text: str) -> bool:
         """Whether `text` is about the topic."""

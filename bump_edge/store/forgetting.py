@@ -76,7 +76,13 @@ def marked(sql: sqlite3.Connection, user_no: int) -> Callable[[bytes], bool] | N
 
 
 def forget(
-    connection: Connection, user_id: str, digests: Collection[bytes], derived: Iterable[Derived], *, remember: bool
+    connection: Connection,
+    user_id: str,
+    digests: Collection[bytes],
+    derived: Iterable[Derived],
+    *,
+    corrections: Collection[str],
+    remember: bool,
 ) -> tuple[list[int], list[int]]:
     """Delete interactions, and from every version of the profile what rests on them.
 
@@ -84,6 +90,7 @@ def forget(
     without a sentence is deleted.
 
     Args:
+        corrections: texts of pins and rejections to delete.
         remember: leave marks, so that the interactions do not come back when their log is read again.
 
     Returns:
@@ -108,6 +115,10 @@ def forget(
             outcome = _rewrite(sql, profile, set(gone), links)
             if outcome is not None:
                 (changed if outcome else deleted).append(version)
+        sql.executemany(
+            "DELETE FROM corrections WHERE user_no = ? AND kind IN ('pin', 'reject') AND text = ?",
+            [(no, text) for text in corrections],
+        )
         if remember:
             key = key_of(sql)
             sql.executemany(
