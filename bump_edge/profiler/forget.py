@@ -185,7 +185,7 @@ def forget(store: Store, plan: Plan) -> Receipt:
         wanted.append(plan.user_id.encode())
     else:
         changed, gone = store.forget(plan.user_id, plan.interactions, plan.derived, corrections=plan.pins)
-    truncated = store.truncate_wal()
+    truncated, found = store.clean(wanted)
     user_id = plan.user_id
     if plan.everything:
         user_id = "sha256:" + hashlib.sha256(user_id.encode()).hexdigest()[:16]
@@ -197,7 +197,7 @@ def forget(store: Store, plan: Plan) -> Receipt:
         versions_changed=tuple(changed),
         versions_deleted=tuple(gone),
         wal_truncated=truncated,
-        scan=store.scan(wanted),
+        scan=found,
     )
 
 

@@ -2,24 +2,30 @@
 
 The order: one transaction takes the interactions out and the sentences with them, leaves a mark of each (see
 `schema.life`) and packs the search index anew, because an index entry that was only marked as deleted still holds its
-words; `secure_delete` overwrites what the transaction frees; then the WAL, which holds pages as they were before, is
-written back and cut to nothing. What is left in the files is then searched for what should be gone.
+words; `secure_delete` overwrites what the transaction frees. That is not all: where SQLite spreads the rows of a page
+over several, it leaves copies in the gaps, which nothing clears but `VACUUM`. Then the WAL, which holds pages as they
+were before, is written back and cut to nothing. What is left in the files is searched for what should be gone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
+from bump_edge.errors import StoreLockedError
 from bump_edge.store.connection import Connection
 from bump_edge.store.interactions import need_user
 from bump_edge.types import Interaction
 
+_WAIT_S = 3.0
+_REWRITE_ALWAYS = 32 << 20  # bytes: less than a second's work
 _SCAN_BYTES = 1 << 22
 _SCAN_WORK = 4_000_000_000  # needles × bytes; beyond that, a part of the needles is searched for
 _NEEDLE = 40  # bytes: long texts lie in several pages, so that only pieces of them can be found again
@@ -207,10 +213,37 @@ def _pack(sql: sqlite3.Connection) -> None:
     sql.execute("INSERT INTO interactions_fts(interactions_fts) VALUES ('optimize')")
 
 
+def clean(connection: Connection, wanted: Sequence[bytes]) -> tuple[bool, Scan]:
+    """Rid the files of what was deleted, and look.
+
+    A small file is rewritten at once, a large one only when something is found in it: a rewrite holds everybody up.
+
+    Returns:
+        Whether the WAL was cut to nothing, and what a last search for `wanted` found.
+    """
+    if connection.path.stat().st_size <= _REWRITE_ALWAYS:
+        _rewrite_file(connection)
+    truncated, found = truncate_wal(connection), scan(connection, wanted)
+    if found.found:
+        _rewrite_file(connection)
+        truncated, found = truncate_wal(connection), scan(connection, wanted)
+    return truncated, found
+
+
+def _rewrite_file(connection: Connection) -> None:
+    with contextlib.suppress(StoreLockedError):  # others are busy: the search will tell what is left
+        connection.rows("VACUUM")
+
+
 def truncate_wal(connection: Connection) -> bool:
     """Write the WAL back and cut it to nothing; False while another process still reads an older state."""
-    ((busy, *_),) = connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-    return not busy
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        ((busy, *_),) = connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        # SQLite waits for readers, but not for another process that is writing the WAL back itself
+        if not busy or time.monotonic() > deadline:
+            return not busy
+        time.sleep(0.01)
 
 
 def needles(interactions: Iterable[Interaction]) -> list[bytes]:

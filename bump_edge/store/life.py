@@ -78,6 +78,17 @@ class StoreLife:
         """
         return forgetting.forget_user(self._connection, user_id)
 
+    def clean(self, wanted: Sequence[bytes]) -> tuple[bool, Scan]:
+        """Rid the store's files of what was deleted, byte by byte.
+
+        Args:
+            wanted: pieces of what should be gone.
+
+        Returns:
+            Whether the WAL was cut to nothing, and what a search for `wanted` still found.
+        """
+        return forgetting.clean(self._connection, wanted)
+
     def truncate_wal(self) -> bool:
         """Write the WAL back into the file and cut it to nothing; False while another process still needs it."""
         return forgetting.truncate_wal(self._connection)

@@ -214,10 +214,11 @@ def test_nothing_is_deleted_when_the_store_cannot_be_written(store: Store, path:
     assert store.profile("local").text == f"{TEA} {LUTE}"
 
 
-word = st.sampled_from(["tea", "lute", "ink", "bike", "pot", "string", "pen", "lamp"])
+# words that no schema and no other word holds
+word = st.sampled_from(["teaq", "lutez", "inkvo", "bikejo", "potzu", "stringox", "penqui", "lampyx"])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(word, min_size=1, max_size=3), min_size=2, max_size=12), word, st.randoms())
 def test_after_a_topic_is_forgotten_no_row_holds_it(tmp_path: Path, items: list[list[str]], topic: str, rng) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / f"{rng.random()}.db"
@@ -232,4 +233,4 @@ def test_after_a_topic_is_forgotten_no_row_holds_it(tmp_path: Path, items: list[
         assert not store.search("local", topic)
         assert store.check() is None
         assert store.truncate_wal()
-    assert topic.encode() not in path.read_bytes() or topic in "text item string"
+    assert topic.encode() not in path.read_bytes()
