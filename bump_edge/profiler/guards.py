@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from bump_edge.prompts import SYSTEM, neutralise
+from bump_edge.profiler.steering import spellings, steers
+from bump_edge.prompts import Prompt, neutralise
 from bump_edge.text import fold, words
-from bump_edge.types import Interaction
+from bump_edge.types import HistoryStats, Interaction
 
 # Phrases that address a model or its rules, in the languages that the extractive backend writes. Matched on folded
 # text, so without accents.
@@ -73,10 +74,10 @@ _ECHO_WORDS = 6  # so many words in a row from the template are no coincidence
 
 
 def instruction_like(sentence: str) -> bool:
-    """Whether `sentence` speaks to a model, carries markup, or starts with an imperative."""
-    folded = fold(sentence).replace("’", "'")
+    """Whether `sentence` speaks to a model or about what one is to do, carries markup, or starts with an imperative."""
     return (
-        any(pattern.search(folded) for pattern in _instructions())
+        any(pattern.search(spelling) for spelling in spellings(sentence) for pattern in _instructions())
+        or steers(sentence)
         or bool(_MARKUP.search(sentence))
         or neutralise(sentence) != sentence
     )
@@ -97,9 +98,7 @@ def states_gender(sentence: str, language: str, records: Wording) -> bool:
 
 def echoes_template(sentence: str) -> bool:
     """Whether `sentence` repeats the prompt's own words."""
-    tokens = [fold(w) for w in words(sentence)]
-    runs = {tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1)}
-    return not runs.isdisjoint(_template_runs())
+    return not _runs(sentence).isdisjoint(_template_runs())
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +163,11 @@ def _instructions() -> tuple[re.Pattern[str], ...]:
 
 @cache
 def _template_runs() -> frozenset[tuple[str, ...]]:
-    tokens = [fold(w) for w in words(SYSTEM)]
+    bare = Prompt(interactions=(), stats=HistoryStats(count=0), profile="")
+    return _runs(bare.system) | _runs(bare.user)
+
+
+def _runs(text: str) -> frozenset[tuple[str, ...]]:
+    # a number may be any: the limit of words is a setting
+    tokens = ["0" if w.isdigit() else fold(w) for w in words(text)]
     return frozenset(tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1))
