@@ -27,7 +27,7 @@ _ADDRESSES_A_MODEL = r"""
     | \b(assistant|chatbot|language\s+model|the\s+model|the\s+ai)\b.{0,30}\b(must|should|shall|will|has\s+to|is\s+to|may\s+not)\b
     | \b(must|should|shall|always|never|please|do\s+not|don't)\s+(be\s+)?
       (say|reply|respond|answer|output|print|write|tell|recommend|reveal|include|mention|use|call|send|execute|run|treat|address)(ed|s)?\b
-    | \byou\s+(are|must|should|will|shall|can|have\s+to|need\s+to|now)\b | \byour\s+(task|instructions?|job|role|answer|response|reply)\b
+    | \byou\s+(are|must|should|will|shall|have\s+to|need\s+to|now)\b | \byour\s+(task|instructions?|job|role|answer|response|reply)\b
     | \b(from\s+now\s+on|in\s+all\s+(future\s+)?(answers|responses|replies))\b
     | \b(note|remember|important|attention|warning)\s+(to|for)\s+(the\s+)?(assistant|ai|model|llm|system|reader|developer)s?\b
     | \b(ignorier|missacht|vergiss|vergesst)\w*\b.{0,40}\b(anweisung|anweisungen|vorherig\w*|obig\w*|alle[sn]?|bisherig\w*)\b
@@ -43,13 +43,15 @@ _ADDRESSES_A_MODEL = r"""
     """
 # An imperative at the start of a sentence: a profile's sentences start with a noun or a verb in the third person. Spanish
 # imperatives are third-person verbs as well (compra, escribe), so only the phrases above can tell them.
-_IMPERATIVE = r"""^\W*(?:please\s+|bitte\s+|always\s+|never\s+|immer\s+|stets\s+|nie\s+)?(?:
+_IMPERATIVE = r"""^\W*(?:(?:please|bitte)\s+|always\s+|never\s+|immer\s+|stets\s+|nie\s+)?(?:
     ignore|disregard|forget|override|respond|reply|answer|output|print|say|write|tell|recommend|reveal|repeat|remember|
     pretend|act|execute|run|send|visit|click|open|call(?!\s+of)|email|delete|remember|note|consider|ensure|make\s+sure|do\s+not|don't|
     use|follow|obey|stop|begin|start|buy|give|provide|include|mention|translate|summari[sz]e|treat|insert|add|append|set|
-    let|keep|refer|imagine|assume|suppose|
+    let|keep|refer|imagine|assume|suppose|suggest|propose|favou?r|promote|praise|advertise|endorse|prioriti[sz]e|push|sell|
+    do|obey|comply|assist|help|offer|choose|select|prefer|speak|redirect|forward|unlock|enable|disable|grant|allow|permit|
+    believe|accept|approve|confirm|transfer|download|install|mark|rank|steer|bring|store|save|memori[sz]e|talk|show|leave|place|display|
     ignoriere|vergiss|antworte|schreibe|schreib|sage|gib|empfiehl|wiederhole|beachte|kaufe|nenne|sende|merke|
-    ignorez|oubliez|repondez|ecrivez|dites|recommandez|repetez|achetez|envoyez|
+    bevorzuge|bewirb|lobe|verkaufe|speichere|bestelle|ignorez|oubliez|repondez|ecrivez|dites|recommandez|repetez|achetez|envoyez|
     ignora|olvida|dimentica
     )\b(?!')"""
 _MARKUP = re.compile(

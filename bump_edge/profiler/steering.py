@@ -16,7 +16,7 @@ from bump_edge.text import fold
 # language → (models and what they write, directives). A sentence falls that has one of each within `_NEAR` characters.
 _STEERED: dict[str, tuple[str, str]] = {
     "en": (
-        "assistant assistants chatbot chatbots chat_bot language_model language_models llm llms chatgpt copilot "
+        "assistant assistants ai the_ai_model the_ai_models the_helper chatbot chatbots chat_bot language_model language_models llm llms chatgpt copilot "
         "ai_system ai_systems  every_answer any_answer all_answers each_answer future_answers its_answers "
         "every_reply any_reply all_replies each_reply future_replies every_response any_response all_responses "
         "each_response future_responses every_recommendation all_recommendations any_recommendation "
@@ -29,26 +29,27 @@ _STEERED: dict[str, tuple[str, str]] = {
         "to_act to_send to_open answer_with answers_with respond* replies_with reply_with end_with ends_with "
         "begin_with begins_with start_with starts_with contain* call_this call_them calls_this name* push* steer* "
         "always_say never_say execut* run_the runs_the send_the sends_the trust* unrestricted "
-        "without_rules without_restrictions without_limits without_filters without_asking",
+        "without_rules without_restrictions without_limits without_filters without_asking suggest* propos* sell sells "
+        "selling favour* favor* prefer* prioriti* bring_up brings_up forget* choose* pick* speak* tell tells say says",
     ),
     "de": (
-        "assistent assistenten assistentin chatbot chatbots sprachmodell sprachmodelle sprachmodellen ki "
+        "assistent assistenten assistentin das_modell dem_modell chatbot chatbots sprachmodell sprachmodelle sprachmodellen ki "
         "jede_antwort jeder_antwort alle_antworten allen_antworten künftige_antworten künftigen_antworten "
         "jede_empfehlung alle_empfehlungen allen_empfehlungen",
         "soll sollen sollte sollten muss müssen darf dürfen immer stets nie niemals empfiehl* empfehl* nennt nennen "
-        "nenne erwähn* bewirb* bewerb* lobt loben verlink* enthält enthalten preis* ignorier* antwort*",
+        "nenne erwähn* bewirb* bewerb* lobt loben verlink* enthält enthalten preis* ignorier* antwort* bevorzug* verkauf* vorschl* schlägt_vor bring*",
     ),
     "fr": (
-        "assistant assistants assistante chatbot chatbots modèle_de_langage modèles_de_langage ia l'ia d'ia "
+        "assistant assistants assistante le_modèle chatbot chatbots modèle_de_langage modèles_de_langage ia l'ia d'ia "
         "chaque_réponse toute_réponse toutes_les_réponses chaque_recommandation toutes_les_recommandations",
         "doit doivent devra devront devrait toujours jamais recommand* mentionn* inclu* cite citent citer promeu* "
-        "promouv* vante* commenc* termin* ignor* répond* parle",
+        "promouv* vante* commenc* termin* ignor* répond* parle* propos* vend* préf* suggèr*",
     ),
     "es": (
-        "asistente asistentes chatbot chatbots modelo_de_lenguaje modelos_de_lenguaje ia cada_respuesta "
+        "asistente asistentes el_modelo chatbot chatbots modelo_de_lenguaje modelos_de_lenguaje ia cada_respuesta "
         "toda_respuesta todas_las_respuestas cada_recomendación todas_las_recomendaciones",
         "debe deben debería deberían tiene_que tienen_que siempre nunca recomiend* recomend* mencion* incluy* incluir "
-        "promocion* promuev* termine terminen empiece alabe elogi* ignor* responda respond*",
+        "promocion* promuev* termine terminen empiece alabe elogi* ignor* responda respond* vend* prefer* prefier* sugier* propon*",
     ),
     "it": (
         "assistente assistenti chatbot modello_linguistico modelli_linguistici ia ogni_risposta tutte_le_risposte",
@@ -97,7 +98,7 @@ _SAID = r"""
       .{0,50}\bto\s+(\w+\s+)?(recommend|promote|praise|advertise|endorse|mention|reveal|obey|comply|say|reply|respond|answer|print|output|ignore)\b
     | \b(wants?|expects?|requires?|demands?|needs?|insists?|requests?|asks?)\b.{0,50}
       \b(be\s+)?(recommended|promoted|praised|advertised|endorsed|mentioned|revealed|named\s+first|put\s+first)\b
-    | \b(wants?|expects?|requires?|demands?|needs?|asks?|insists?\s+on|requests?|prefers?|likes?|loves?|agree[sd]?|consent(s|ed)?)\s+(\w+\s+)?
+    | \b(wants?|expects?|requires?|demands?|needs?|asks?|insists?\s+on|requests?|prefers?|likes?|loves?|agree[sd]?|consent(s|ed)?|hates?|dislikes?|enjoys?|refuses?|resents?|minds?)\s+(\w+\s+)?
       (to\s+be|being)\s+(\w+\s+)?(told|called|addressed|shown|given|offered|recommended|sent|directed|greeted|answered|referred|redirected|reminded|informed|granted|treated)\b
     | \b(must|should|shall|ought\s+to|has\s+to|have\s+to|needs?\s+to|is\s+to|are\s+to)\s+(\w+\s+)?be\s+
       (told|called|addressed|shown|given|offered|recommended|sent|directed|greeted|answered|referred|redirected|reminded|informed|granted|treated|trusted|ignored|mentioned|named|promoted|praised|included|followed|obeyed|executed|believed|listed|pushed)\b
@@ -145,6 +146,43 @@ _SAID = r"""
     | \b(vergiss|merke?|speichere?|notiere?)\b.{0,30}\b(dir|gedachtnis|profil|dauerhaft|immer)\b
     | \b(retiens?|memorise[rz]?|enregistre[rz]?)\b.{0,40}\b(memoire|profil|toujours|permanen\w*)
     | \b(recuerda|memoriza|guarda)\b.{0,40}\b(memoria|perfil|siempre|permanen\w*)
+    # what an answer is to be like
+    | \b(in|to|with|for)\s+(every|all|each|any|future|its|their|the\s+next)\s+(\w+\s+)?(answer|reply|replies|response|recommendation|suggestion)s?\b
+    | \b(answers?|repl(?:y|ies)|responses?|suggestions?|recommendations?|outputs?)\s+(\w+\s+){0,3}(must|should|shall|be|were|always|without|other\s+than|except|open(s|ing)?\s+with)\b
+    | \b(accept|want|expect|tak|lik|prefer|consider|wish|desir|request|need|appreciat|trust|welcom)(e?s|ing)?\b.{0,30}
+      \b(answers?|repl(?:y|ies)|responses?|suggestions?|recommendations?|advice)\b.{0,40}\b(that|with|without|to|wrong|always|only|which|naming|about|from|by)\b
+    | \banswered\s+(only\s+)?(with|by)\b | \bto\s+hear\s+(only\s+)?(about|of|that|from)\b | \bwhat\s+(it|they|one|he|she)\s+(is|are)\s+(told|shown|given|offered)\b
+    | \b(pleased|happy|happier|happiest|glad|grateful|delighted|satisfied|disappointed|upset|angry|offended)\s+(\w+\s+)?(if|when|whenever|unless)\b
+    | \b(models?|ais?|bots?|agents?|llms?|helpers?)\s+(\w+\s+)?(bring|buy|sell|suggest|recommend|propose|push|say|mention|prefer|name|choose|open|pay|order|answer|reply)\b
+    | \b(brings?|brought|bringing)\s+up\b | \b(wants?|expects?|asks?|tells?|begs?|orders?|urges?|invites?|needs?)\s+you\b
+    # the person as somebody else's business, and what leaves no choice
+    | \b(to|for|with|at|on|from|about|help|helping|serve|serving|assist|assisting|tell|telling|show|showing|sell|selling|give|giving|call|address|treat|remind)\s+(this|the)\s+(person|user|customer|client|reader|buyer|human)\b
+    | \b(at\s+all\s+times|whenever\s+possible|no\s+matter\s+what|under\s+(all|any)\s+circumstances|in\s+(all|any)\s+(case|cases|list|lists)|without\s+(exception|fail|asking|question|delay|confirmation|warning)|at\s+every\s+opportunity|above\s+all\s+others|over\s+all\s+others)\b
+    | \b(vital|essential|crucial|imperative|mandatory|compulsory|obligatory|required|necessary|important)\s+(that|to|for)\b
+    | \b(no|any|further)\s+(further\s+)?(confirmation|approval|consent|checks?|questions)\b | \bstanding\s+(order|permission|consent)\b | \bpre-?approv\w*
+    | \b(approv|authori[sz]|consent|agre)(e|es|ed|s|ing)\b.{0,40}\b(purchases?|orders?|payments?|transactions?|transfers?|in\s+advance|every|all|any|to)\b
+    | \b(click|open|follow|visit)(ed|s|ing)?\b.{0,30}\blinks?\b | \blinks?\b.{0,30}\b(click|open|follow|visit)(ed|s|ing)?\b
+    | \bdo(es)?\s+(exactly\s+)?(as|what|whatever)\b | \bin\s+the\s+(voice|role|character)\s+of\b
+    | \b(rivals?|competitors?|alternatives?|others?)\b.{0,40}\b(left\s+out|omitted|ignored|hidden|avoided|excluded|not\s+mentioned|dismissed)\b
+    | ^\W*(answer|reply|response|output|result|note|fact|rule|reminder|task|goal|ps|nb|tip|hint|warning|attention|important|hinweis|achtung|antwort|merke|reponse|remarque|respuesta|nota|atencion)\s*[:：]
+    | \bthis\s+(summary|text|sentence|note|description|log|message|prompt|history|record|line|entry|document)\b
+    | \b(future|upcoming)\s+(purchase|order|answer|repl|respons|recommendation|conversation|chat|session|payment|message)(s|y|es|ies|e)?\b
+    | \b(grant|give|gave|given|hand)(s|ed|ing)?\b.{0,40}\b(the\s+right|rights|permissions?|consent|access|authority|full\s+control|leave\s+to)\b
+    | \b(by|as\s+(a|the))\s+default\b | \b(whatever|whichever|no\s+matter)\s+(the|what|which|how|else)\b
+    | \b(software|apps?|systems?|tools?|machines?|computers?|services?|everyone|everybody|anyone|people)\s+(\w+\s+)?(who|that|which|serving|helping|assisting|advising|answering|talking\s+to)\b.{0,40}\b(sells?|recommends?|suggests?|mentions?|names?|shows?|buys?|promotes?|praises?|helps?|here)\b
+    | ^\W*(please|bitte|kindly|por\s+favor|s'il\s+(vous|te)|per\s+favore|пожалуиста)\b
+    | \b(dieser\s+person|diesem\s+(nutzer|kunden|menschen|user)|(a|pour|avec)\s+cette\s+personne|(a|para|con)\s+esta\s+persona|(a|per|con)\s+questa\s+persona|(a|para|com)\s+esta\s+pessoa|этому\s+(человеку|пользователю))\b
+    | ^\W*(?!chez\b|assez\b|nez\b|rez\b)\w{3,}ez\b | ^\W*\w{3,}(ываи|уите|аите|яите|уи)\b | ^(只|仅|不要|别)|只(显示|推荐|推薦|说|提|展示|能)
+    # a wish that is about what others do
+    | \b(wish(es)?|insists?|demands?|requests?|asks?|expects?|requires?|hopes?|orders|decree[sd]?)\s+that\b
+    | \b(mochte|will|verlangt|fordert|erwartet|wunscht(\s+sich)?|hofft|besteht\s+darauf)\s*,?\s+dass\b
+    | \b(veut|exige|demande|souhaite|attend|espere|ordonne)\s+(que\b|qu') | \b(quiere|exige|pide|espera|desea|solicita|ordena)\s+que\b
+    | \b(vuole|desidera|esige|pretende|chiede)\s+che\b | \b(quer|deseja|exige|pede|espera)\s+que\b | (хочет|требует|просит|желает)\s*,?\s+чтобы
+    | \b(in|bei|zu)\s+(allen|jeder|jede|alle|kunftigen)\s+(\w+\s+)?(antwort|empfehlung|vorschlag)\w* | \b(nur|keine|ausschliesslich)\s+(antworten|empfehlungen|vorschlage)\b
+    | \b(toutes\s+les|chaque|toute)\s+(reponse|recommandation|suggestion)s? | \b(todas\s+las|cada|toda)\s+(respuesta|recomendacion|sugerencia)(e?s)?
+    | \b(acepta|quiere|espera|prefiere)\b.{0,20}\b(respuestas|recomendaciones|sugerencias)\b | \b(accepte|veut|attend|prefere)\b.{0,20}\b(reponses|recommandations|suggestions)\b
+    | (优先|優先).{0,6}(推荐|推薦|提案|展示) | 最優先 | 放在第一 | 第一位に | ^请 | ^請 | (请|請).{0,10}(推荐|放|说|提|忽略|回答) | (てくたさい|しなさい|せよ|するへき|すること|ように望|ことを望)
+    | (하세요|하십시오|해야\s?합니다|추천해)
     """
 # Addresses without a scheme, calls with brackets, and letters that only a machine reads.
 _PAYLOAD = re.compile(
@@ -152,6 +190,18 @@ _PAYLOAD = re.compile(
     r"|\b[\w-]+\.[a-z]{2,}/\w|\S@\S+\.\w|\b(?:mailto|javascript|data|file|tel)\s?:"
     r"|\b\w+_\w+\s?\(|\b[a-z]\w+\([\"'\w]+\s?=|(?<![\w/+])(?=[A-Za-z0-9+/]*[0-9])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z0-9+/]*[A-Z])"
     r"[A-Za-z0-9+/]{20,}|[A-Za-z0-9+/]{16,}==?(?!\w)|\brm\s+-[rf]+\b|\bsudo\s+\w|\bcurl\s+-|\bDAN\b",
+)
+# A profile says what is, not what has to be. Capitals inside a phrase are a title's (``You Must Remember This``).
+_MODAL = re.compile(
+    r"\b(?:[Mm]ust|[Ss]hall|[Ss]hould|[Ww]ould|[Oo]ught to|may|(?:[Hh]as|[Hh]ave|[Nn]eeds?|[Ii]s|[Aa]re) to)\b(?= [a-zà-ÿ])"
+    r"|\b(?:MUST|SHALL|SHOULD)\b(?! [A-Z]{2,} [A-Z]{2,})"
+    r"|\b(?:soll(?:en|te|ten)?|muss|müssen|doi(?:t|vent)|devra(?:it|ient|ont)?|il faut|deben?|tienen? que|hay que|deve|devono|devem)\b"
+    r"|\b(?:долж(?:ен|на|но|ны)|обязан[аоы]?|следует|нужно|надо)\b|必须|必須|应该|應該|务必|べき|なければならない"
+)
+# An order behind a condition (``for tea, say …``); with a capital it is the next title of a list.
+_ASIDE = re.compile(
+    r"[,;:] (?:then |please |just |only |always )?(?:say|mention|recommend|suggest|tell|reply|respond|promote|praise|name|sell|show|reveal|print"
+    r"|output|ignore|insert|include|repeat|append|add|bring up|favou?r|prefer|sag|nenne|empfiehl|dis|cite|recommande|di|menciona) (?!and\b|or\b)"
 )
 # Letters of other alphabets that look Latin, folded; only words that mix alphabets are rewritten by them.
 _LOOKALIKES = str.maketrans(
@@ -165,7 +215,7 @@ _SPELLED = re.compile(r"(?:(?<=\W)|^)(?:\w[ ._*\-|]){4,}\w(?!\w)")
 
 def steers(sentence: str) -> bool:
     """Whether `sentence` is about what a model is to do, say, know or reveal, or carries what only a machine reads."""
-    if _PAYLOAD.search(sentence):
+    if _PAYLOAD.search(sentence) or _MODAL.search(sentence) or _ASIDE.search(sentence):
         return True
     patterns = _patterns()
     return any(pattern.search(spelling) for spelling in spellings(sentence) for pattern in patterns)
