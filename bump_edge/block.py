@@ -25,7 +25,7 @@ FOUND_TITLE = "Interactions of the user that bear on the message:"
 
 _NAME = r"bump\\?_edge\\?_profile"  # Markdown writers escape the underscores
 # Logs hold prompts inside JSON, HTML and addresses: each writes < / > and white space in its own way.
-_SPACE = r"(?:\s|\\[nrt]|&nbsp;|%20|%0a)"
+_SPACE = r"(?:\s|\\{1,4}[nrt]|&nbsp;|%20|%0a)"
 _TAG = re.compile(
     rf"(?:[<＜]|&(?:amp;)*(?:lt|\#0{{0,4}}60|\#x0{{0,4}}3c);|\\u003c|%3c){_SPACE}{{0,8}}"
     rf"(?P<close>(?:\\*/|&\#47;|&\#x2f;|\\u002f|%2f){_SPACE}{{0,8}})?"
@@ -36,9 +36,12 @@ _TAG = re.compile(
 _NAMED = re.compile(_NAME, re.I)
 _SPACE_BEFORE = re.compile(rf"{_SPACE}{{1,64}}\Z", re.I)
 _SPACE_AFTER = re.compile(rf"{_SPACE}{{1,64}}", re.I)
-_GAP = r"(?:\s|\\[nrt])+"
+_GAP = r"(?:\s|\\{1,4}[nrt])+"
 _PREAMBLE_BEFORE = re.compile(
-    _GAP.join(re.escape(w).replace("'", r"(?:'|’|&\#0?39;|&apos;|\\u0027)") for w in PREAMBLE.split()) + rf"{_GAP}?\Z"
+    _GAP.join(
+        re.escape(w).replace("'", r"(?:'|’|&(?:amp;)*(?:\#0?39|\#x0?27|apos);|\\{1,4}u0027)") for w in PREAMBLE.split()
+    )
+    + rf"{_GAP}?\Z"
 )
 # A block whose beginning was cut off is told by the first of its titles.
 _TITLE = re.compile(
@@ -48,6 +51,7 @@ _TITLE = re.compile(
 )
 _HEAD = f"{PREAMBLE}\n{OPEN_TAG}"
 _PASSES = 4
+_CUT_CHARS = 8  # so much of the end of the preamble is no coincidence
 
 
 def has_block(text: str) -> bool:
@@ -94,6 +98,8 @@ def _strip_once(text: str) -> str:
                 depth = 1
                 if (preamble := _PREAMBLE_BEFORE.search(before)) is not None:
                     before = before[: preamble.start()] if any(kept) else ""
+                elif not any(kept) and len(end := before.strip()) >= _CUT_CHARS and PREAMBLE.endswith(end):
+                    before = ""
             kept.append(before)
         start = tag.end()
     if not depth:
