@@ -1,7 +1,7 @@
 """How often an attack in a history gets its sentence into the profile, before the checks and after the whole profiler.
 
 The attacks of ``tests/hostile/attacks.py``, each among seven honest interactions of a user of its own, against three
-backends: extractive, SmolLM2-135M (gguf), and an obedient model that writes what every attack asks for (the worst case).
+backends: extractive, SmolLM2-135M (gguf), and an obedient model that writes what an attack asks for (the worst case).
 `unseen` are statements that the rules were not written for: how many the rules let pass when a model words them so, and
 how many are stored when an obedient model copies them from the log. `benign` are sentences that a profile may well say,
 and, where ``../shared/data`` is there, those that the extractive backend writes for real users: how many the rules take
