@@ -213,10 +213,22 @@ class HistoryStats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """One sentence of a profile and the interactions that support it, the strongest first."""
+    """One sentence of a profile and the interactions that support it, the strongest first.
+
+    Args:
+        sentence: the sentence.
+        interactions: what supports it; only a confirmed sentence may have none.
+        confirmed: a person wrote or confirmed it: their word stands without further evidence.
+    """
 
     sentence: str
     interactions: tuple[Interaction, ...]
+    confirmed: bool = False
+
+
+ORIGINS = ("write", "update", "edit", "rollback", "block", "forget", "import")
+"""How a version of a profile came about: written anew from the history, updated, edited by a person, brought back,
+without the sentences about a blocked topic, without what was forgotten, from another store."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,6 +245,7 @@ class Profile:
         evidence: one entry a sentence, in the order of the text.
         manifest: what reproduces the profile: template, model fingerprint, options, seed, selection, and the counts
             of sentences that the checks dropped.
+        origin: how this version came about, one of `ORIGINS`.
     """
 
     user_id: str
@@ -243,13 +256,16 @@ class Profile:
     language: str
     evidence: tuple[Evidence, ...]
     manifest: Mapping[str, Any]
+    origin: str = "write"
 
     def _evidence(self) -> list[dict[str, Any]]:
         # One interaction often supports several sentences: its record is rendered once.
         unique = {id(i): i for e in self.evidence for i in e.interactions}
         records = {key: {"id": i.id, "text": i.as_record()} for key, i in unique.items()}
         return [
-            {"sentence": e.sentence, "interactions": [records[id(i)] for i in e.interactions]} for e in self.evidence
+            {"sentence": e.sentence, "interactions": [records[id(i)] for i in e.interactions]}
+            | ({"confirmed": True} if e.confirmed else {})
+            for e in self.evidence
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -258,6 +274,7 @@ class Profile:
             "user_id": self.user_id,
             "text": self.text,
             "version": self.version,
+            "origin": self.origin,
             "model": self.model,
             "created_at": self.created_at.isoformat().replace("+00:00", "Z"),
             "language": self.language,

@@ -80,7 +80,8 @@ def describe(report: IngestReport) -> str:
     """A report in one line for a person."""
     skipped = ", ".join(f"{n} {reason}" for reason, n in report.skipped.items())
     users = f"{len(report.users)} user{'s' if len(report.users) != 1 else ''}"
+    forgotten = f"{report.forgotten} forgotten earlier, " if report.forgotten else ""
     return (
-        f"{report.read} read, {report.added} added, {report.duplicates} known already, "
+        f"{report.read} read, {report.added} added, {report.duplicates} known already, {forgotten}"
         f"{sum(report.skipped.values())} skipped{f' ({skipped})' if skipped else ''}; {users}"
     )

@@ -165,8 +165,9 @@ def _instructions() -> tuple[re.Pattern[str], ...]:
 
 @cache
 def _template_runs() -> frozenset[tuple[str, ...]]:
-    bare = Prompt(interactions=(), stats=HistoryStats(count=0), profile="")
-    return _runs(bare.system) | _runs(bare.user)
+    # of both tasks: to write, and to update
+    asked = [Prompt(interactions=(), stats=HistoryStats(count=0), profile=profile) for profile in (None, "")]
+    return frozenset().union(*(_runs(text) for prompt in asked for text in (prompt.system, prompt.user)))
 
 
 def _runs(text: str) -> frozenset[tuple[str, ...]]:

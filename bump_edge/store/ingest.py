@@ -19,6 +19,7 @@ import orjson
 from bump_edge.errors import CancelledError, EmptyHistoryError, InputError, StoreError
 from bump_edge.readers import FieldError, Fields, Problems, Reader, to_fields
 from bump_edge.store.connection import Connection
+from bump_edge.store.forgetting import marked
 from bump_edge.store.report import IngestReport
 from bump_edge.store.schema import POSITION_BITS, UNTIMED
 from bump_edge.types import Interaction, content_digest
@@ -67,13 +68,13 @@ def ingest_reader(connection: Connection, reader: Reader, *, cancel: threading.E
     """
     tally = _Tally(reader)
     error: InputError | None = None
-    pending: Future[int] | None = None
+    pending: Future[tuple[int, int]] | None = None
 
     def finish() -> None:
         nonlocal pending
         if pending is not None:
             done, pending = pending, None
-            tally.added += done.result()
+            tally.write(done.result())
 
     with ThreadPoolExecutor(1, thread_name_prefix="bump-edge-ingest") as writer:
         try:
@@ -113,7 +114,7 @@ def ingest_interactions(
         if not batch:
             continue
         grouped = _group(batch)
-        tally.added += _add(connection, grouped)
+        tally.write(_add(connection, grouped))
         tally.count(batch, grouped)
     return tally.report()
 
@@ -127,6 +128,12 @@ class _Tally:
         self._users: dict[str, None] = {}
         self.read = 0
         self.added = 0
+        self.forgotten = 0
+
+    def write(self, written: tuple[int, int]) -> None:
+        added, forgotten = written
+        self.added += added
+        self.forgotten += forgotten
 
     def usable(self, interactions: Iterable[Interaction]) -> Iterator[Fields]:
         for interaction in interactions:
@@ -145,7 +152,8 @@ class _Tally:
         return IngestReport(
             read=self.read,
             added=self.added,
-            duplicates=self.read - self.added,
+            duplicates=self.read - self.added - self.forgotten,
+            forgotten=self.forgotten,
             skipped=dict(problems.counts.most_common()),
             quotes=tuple(problems.quotes),
             users=tuple(self._users),
@@ -208,8 +216,8 @@ def _group(batch: Sequence[Fields]) -> _Batch:
     return grouped
 
 
-def _add(connection: Connection, batch: _Batch) -> int:
-    """Add one batch in one transaction; returns how many were new."""
+def _add(connection: Connection, batch: _Batch) -> tuple[int, int]:
+    """Add one batch in one transaction; returns how many were new, and how many a person had forgotten."""
     with connection.writing() as sql:
         names = orjson.dumps(list(batch)).decode()
         sql.execute(_NEW_USERS, (names,))
@@ -218,8 +226,15 @@ def _add(connection: Connection, batch: _Batch) -> int:
         ranges = []
         counts = []
         # in the order of ids: the search index takes new rows in that order without a detour
+        forgot = sql.execute("SELECT 1 FROM forgotten LIMIT 1").fetchone() is not None
+        refused = 0
         for no, user_id, position in sorted(orjson.loads(found)):
             rows = batch[user_id]
+            if forgot and (is_forgotten := marked(sql, no)) is not None:
+                rows = [row for row in rows if not is_forgotten(row[0])]
+                refused += len(batch[user_id]) - len(rows)
+                if not rows:
+                    continue
             base, last = no << POSITION_BITS, position + len(rows)
             if last >> POSITION_BITS:
                 raise StoreError(f"user {user_id!r} has had more than {1 << POSITION_BITS:,} interactions.")
@@ -234,13 +249,13 @@ def _add(connection: Connection, batch: _Batch) -> int:
             counts.append((no, len(rows), sum(map(len, filter(None, chain(items, texts)))), last))
         added = _insert(sql, flat)
         if not added:
-            return 0
+            return 0, refused
         facts = orjson.dumps(counts).decode()
         if added < len(flat) // _COLUMNS:
             # some were there already: ask the store which of the new ids exist now
             ((facts,),) = sql.execute(_ADDED, (orjson.dumps(ranges).decode(),)).fetchall()
         sql.execute(_COUNT, (facts,))
-        return added
+        return added, refused
 
 
 def _insert(sql: sqlite3.Connection, flat: list[Any]) -> int:

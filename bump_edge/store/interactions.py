@@ -14,8 +14,8 @@ import orjson
 from bump_edge.errors import NotFoundError, UsageError
 from bump_edge.store.connection import Connection
 from bump_edge.store.report import UserSummary
-from bump_edge.store.schema import NO_TIME
-from bump_edge.types import HistoryStats, Interaction
+from bump_edge.store.schema import NO_TIME, POSITION_BITS
+from bump_edge.types import HistoryStats, Interaction, timestamp_ms
 
 COLUMNS = "id, at, type, item, text, rating, meta, digest"
 """What `interaction_of` takes, in order."""
@@ -140,6 +140,49 @@ def history(connection: Connection, user_id: str, *, limit: int | None, newest: 
     if newest:
         rows.reverse()
     return [interaction_of(user_id, row) for row in rows]
+
+
+def newer(connection: Connection, user_id: str, position: int, *, limit: int) -> tuple[list[Interaction], int]:
+    """The latest `limit` of the interactions that came after `position`, oldest first, and how many came in all."""
+    with connection.reading() as sql:
+        no, *_ = need_user(sql, user_id)
+        span = ((no << POSITION_BITS) + position, (no + 1) << POSITION_BITS)
+        (count,) = sql.execute("SELECT count(*) FROM interactions WHERE id > ? AND id < ?", span).fetchone()
+        rows = sql.execute(
+            f"SELECT {COLUMNS} FROM interactions WHERE id > ? AND id < ? ORDER BY at DESC, id DESC LIMIT ?",  # noqa: S608
+            (*span, limit),
+        ).fetchall()
+    return [interaction_of(user_id, row) for row in reversed(rows)], count
+
+
+def after(connection: Connection, user_id: str, interaction: Interaction) -> int:
+    """How many of the user's interactions are later than this one in the history."""
+    with connection.reading() as sql:
+        no, *_ = need_user(sql, user_id)
+        (count,) = sql.execute(
+            """SELECT count(*) FROM interactions WHERE user_no = ? AND at >
+               (SELECT max(at) FROM interactions WHERE user_no = ? AND digest = ?)""",
+            (no, no, interaction.digest),
+        ).fetchone()
+    return int(count)
+
+
+def matching(
+    connection: Connection, user_id: str, *, since: datetime | None, until: datetime | None
+) -> Iterator[Interaction]:
+    """The user's interactions in a span of time, `since` ≤ t < `until`, oldest first, a page at a time.
+
+    With a bound, those without a timestamp are left out: nobody knows whether they are inside.
+    """
+    low = timestamp_ms(since) if since else NO_TIME if until else -(1 << 63)
+    high = timestamp_ms(until) if until else 1 << 62
+    with connection.reading() as sql:
+        no, *_ = need_user(sql, user_id)
+        rows = sql.execute(
+            "SELECT id FROM interactions WHERE user_no = ? AND at >= ? AND at < ? ORDER BY at, id", (no, low, high)
+        )
+        ids = array("q", (i for (i,) in rows))
+    return _pages(connection, user_id, ids)
 
 
 def iter_history(connection: Connection, user_id: str) -> Iterator[Interaction]:

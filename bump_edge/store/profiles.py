@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import orjson
 
-from bump_edge.errors import NotFoundError, StoreError, UsageError
+from bump_edge.errors import NotFoundError, ProfileChangedError, UsageError
 from bump_edge.store.connection import Connection
 from bump_edge.store.interactions import COLUMNS, interaction_of, moment, need_user
 from bump_edge.store.report import ProfileDraft
@@ -18,9 +19,21 @@ from bump_edge.types import Evidence, Interaction, Profile, timestamp_ms
 
 _GROUP = 500  # users whose profiles are read at a time
 
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a user's latest profile rests on: see `ProfileDraft`."""
+
+    version: int
+    recipe: str
+    revision: int
+    position: int
+    updates: int
+
+
 _LATEST = "version = (SELECT max(version) FROM profiles AS newer WHERE newer.user_no = profiles.user_no)"
 _PROFILES = """
-SELECT profiles.id, user_id, version, text, model, language, created_at, manifest
+SELECT profiles.id, user_id, version, text, model, language, created_at, manifest, origin
 FROM profiles JOIN users ON no = user_no
 """
 
@@ -30,7 +43,8 @@ def save(connection: Connection, drafts: Iterable[ProfileDraft]) -> list[Profile
 
     Raises:
         NotFoundError: there is no such user.
-        StoreError: an interaction of the evidence is not, or no longer, in the user's history.
+        ProfileChangedError: an interaction of the evidence is not, or no longer, in the user's history, or another
+            version than the one that a draft follows is the latest.
         UsageError: a draft is empty, or an id is none.
     """
     with connection.writing() as sql:
@@ -51,18 +65,25 @@ def _save_one(sql: sqlite3.Connection, draft: ProfileDraft) -> int:
     )
     found = dict(rows.fetchall())
     if missing := [i for i, digest in wanted.items() if digest not in found]:
-        raise StoreError(
+        raise ProfileChangedError(
             f"{len(missing)} interactions that the profile of user {draft.user_id!r} rests on are not in the history "
             f"({missing[0]}, …): it changed meanwhile. Write the profile again.",
             details={"user_id": draft.user_id, "interactions": missing},
         )
-    (version,) = sql.execute("SELECT coalesce(max(version), 0) + 1 FROM profiles WHERE user_no = ?", (no,)).fetchone()
+    (latest,) = sql.execute("SELECT coalesce(max(version), 0) FROM profiles WHERE user_no = ?", (no,)).fetchone()
+    if draft.after is not None and draft.after != latest:
+        raise ProfileChangedError(
+            f"the profile of user {draft.user_id!r} is at version {latest} by now, and this one follows {draft.after}: "
+            "somebody else wrote meanwhile. Do it again on the latest.",
+            details={"user_id": draft.user_id, "latest": latest, "after": draft.after},
+        )
     profile = sql.execute(
-        """INSERT INTO profiles(user_no, version, text, model, language, created_at, recipe, revision, manifest)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO profiles(user_no, version, text, model, language, created_at, recipe, revision, manifest,
+               origin, position, updates)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             no,
-            version,
+            latest + 1,
             draft.text,
             draft.model,
             draft.language,
@@ -70,11 +91,14 @@ def _save_one(sql: sqlite3.Connection, draft: ProfileDraft) -> int:
             draft.recipe,
             draft.revision,
             orjson.dumps(dict(draft.manifest)).decode(),
+            draft.origin,
+            draft.position,
+            draft.updates,
         ),
     ).lastrowid
     sql.executemany(
-        "INSERT INTO sentences(profile_id, position, text) VALUES (?, ?, ?)",
-        [(profile, position, sentence) for position, (sentence, _) in enumerate(draft.evidence)],
+        "INSERT INTO sentences(profile_id, position, text, confirmed) VALUES (?, ?, ?, ?)",
+        [(profile, at, sentence, sentence in draft.confirmed) for at, (sentence, _) in enumerate(draft.evidence)],
     )
     sql.executemany(
         "INSERT INTO evidence(profile_id, sentence, rank, interaction_id) VALUES (?, ?, ?, ?)",
@@ -91,7 +115,7 @@ def _save_one(sql: sqlite3.Connection, draft: ProfileDraft) -> int:
 def _digests(draft: ProfileDraft) -> dict[str, bytes]:
     wanted = {}
     for sentence, ids in draft.evidence:
-        if not ids:
+        if not ids and sentence not in draft.confirmed:
             raise UsageError(f"the sentence {sentence[:80]!r} has no evidence: expected at least one interaction")
         for i in ids:
             try:
@@ -118,6 +142,21 @@ def profile(connection: Connection, user_id: str, version: int | None) -> Profil
             details={"user_id": user_id, "version": version},
         )
     return found[0][1]
+
+
+def standing(connection: Connection, user_id: str) -> Standing | None:
+    """What the user's latest profile rests on; None without one.
+
+    Raises:
+        NotFoundError: there is no such user.
+    """
+    with connection.reading() as sql:
+        no, *_ = need_user(sql, user_id)
+        row = sql.execute(
+            f"SELECT version, recipe, revision, position, updates FROM profiles WHERE user_no = ? AND {_LATEST}",  # noqa: S608
+            (no,),
+        ).fetchone()
+    return None if row is None else Standing(*row)
 
 
 def versions(connection: Connection, user_id: str) -> list[int]:
@@ -167,13 +206,13 @@ def _read(sql: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterato
     rows = sql.execute(_PROFILES + where, values).fetchall()
     ids = orjson.dumps([row[0] for row in rows]).decode()
     owner = {row[0]: row[1] for row in rows}
-    sentences: dict[int, list[tuple[str, list[Interaction]]]] = {row[0]: [] for row in rows}
-    for profile_id, text in sql.execute(
-        "SELECT profile_id, text FROM sentences WHERE profile_id IN (SELECT value FROM json_each(?)) "
+    sentences: dict[int, list[tuple[str, list[Interaction], bool]]] = {row[0]: [] for row in rows}
+    for profile_id, text, confirmed in sql.execute(
+        "SELECT profile_id, text, confirmed FROM sentences WHERE profile_id IN (SELECT value FROM json_each(?)) "
         "ORDER BY profile_id, position",
         (ids,),
     ):
-        sentences[profile_id].append((text, []))
+        sentences[profile_id].append((text, [], bool(confirmed)))
     # Each interaction once, however many sentences it supports; an interaction has one user, so its id is enough.
     linked = "SELECT interaction_id FROM evidence WHERE profile_id IN (SELECT value FROM json_each(?))"
     records = {row[0]: row for row in sql.execute(f"SELECT {COLUMNS} FROM interactions WHERE id IN ({linked})", (ids,))}  # noqa: S608
@@ -186,7 +225,7 @@ def _read(sql: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterato
         if link not in known:
             known[link] = interaction_of(owner[profile_id], records[link])
         sentences[profile_id][sentence][1].append(known[link])
-    for profile_id, user_id, version, text, model, language, created, manifest in rows:
+    for profile_id, user_id, version, text, model, language, created, manifest, origin in rows:
         created_at = moment(created)
         assert created_at is not None  # noqa: S101  # NOT NULL
         yield (
@@ -199,8 +238,10 @@ def _read(sql: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterato
                 created_at=created_at,
                 language=language,
                 evidence=tuple(
-                    Evidence(sentence=sentence, interactions=tuple(links)) for sentence, links in sentences[profile_id]
+                    Evidence(sentence=sentence, interactions=tuple(links), confirmed=confirmed)
+                    for sentence, links, confirmed in sentences[profile_id]
                 ),
                 manifest=orjson.loads(manifest),
+                origin=origin,
             ),
         )

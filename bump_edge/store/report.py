@@ -17,9 +17,10 @@ class IngestReport:
     """What became of a source.
 
     Args:
-        read: usable interactions in it; `added` + `duplicates`.
+        read: usable interactions in it; `added` + `duplicates` + `forgotten`.
         added: those that were new.
         duplicates: those that the store had already, or that came twice; equal in every field.
+        forgotten: those that were forgotten on a person's word, and so were not taken in again.
         skipped: lines that were skipped, by reason (`bump_edge.readers.REASONS`).
         quotes: the first of them.
         users: every user in the source, in order of first appearance.
@@ -28,6 +29,7 @@ class IngestReport:
     read: int = 0
     added: int = 0
     duplicates: int = 0
+    forgotten: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     quotes: tuple[BadLine, ...] = ()
     users: tuple[str, ...] = ()
@@ -38,6 +40,7 @@ class IngestReport:
             "read": self.read,
             "added": self.added,
             "duplicates": self.duplicates,
+            "forgotten": self.forgotten,
             "skipped": dict(self.skipped),
             "quotes": [{"line": q.line, "reason": q.reason, "quote": q.quote} for q in self.quotes],
             "users": list(self.users),
@@ -88,6 +91,13 @@ class ProfileDraft:
         manifest: what reproduces the profile; JSON values.
         recipe: a hash of all that a profile depends on beside the history.
         revision: the user's revision when the history was read.
+        position: the user's position when the history was read (`Store.position`); 0 makes the next profile a full
+            rewrite.
+        origin: one of `bump_edge.types.ORIGINS`.
+        updates: how many updates there were since the last full rewrite.
+        confirmed: those of the sentences that a person wrote or confirmed; they may be without evidence.
+        after: the version that this one follows; if another one is the latest meanwhile, nothing is stored. None for
+            whichever it is.
     """
 
     user_id: str
@@ -98,3 +108,8 @@ class ProfileDraft:
     manifest: Mapping[str, Any]
     recipe: str
     revision: int
+    position: int = 0
+    origin: str = "write"
+    updates: int = 0
+    confirmed: frozenset[str] = frozenset()
+    after: int | None = None

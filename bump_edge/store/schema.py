@@ -121,7 +121,40 @@ def first(db: Database) -> None:
     _run(db, _FIRST)
 
 
-NAMES: tuple[str, ...] = ("first",)
+_LIFE = """
+ALTER TABLE profiles ADD COLUMN origin TEXT NOT NULL DEFAULT 'write';
+ALTER TABLE profiles ADD COLUMN position INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE profiles ADD COLUMN updates INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sentences ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE corrections (
+    user_no INTEGER NOT NULL REFERENCES users(no) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    active INTEGER NOT NULL,
+    PRIMARY KEY (user_no, kind, text)
+) WITHOUT ROWID;
+CREATE TABLE forgotten (
+    user_no INTEGER NOT NULL REFERENCES users(no) ON DELETE CASCADE,
+    mark BLOB NOT NULL,
+    PRIMARY KEY (user_no, mark)
+) WITHOUT ROWID;
+CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+INSERT INTO secrets VALUES ('forgotten', randomblob(16));
+"""
+
+
+def life(db: Database) -> None:
+    """Where a profile came from and how far it had read, a person's corrections, marks of what was forgotten.
+
+    `profiles.position` is the user's last position when the history was read: what lies beyond it is new. A mark in
+    `forgotten` is the hash of an interaction's digest under the store's own key: it keeps a log that is read again from
+    bringing back what was forgotten, and says nothing about it to who does not hold the text and this file.
+    """
+    _run(db, _LIFE)
+
+
+NAMES: tuple[str, ...] = ("first", "life")
 """Every migration that this version knows, in order; a name is never changed or removed."""
 
 

@@ -53,7 +53,8 @@ class KnownSource:
         known = orjson.loads(report)
         return IngestReport(
             read=known["read"],
-            duplicates=known["read"],
+            duplicates=known["read"] - known.get("forgotten", 0),
+            forgotten=known.get("forgotten", 0),
             skipped=known["skipped"],
             quotes=tuple(BadLine(**quote) for quote in known["quotes"]),
             users=tuple(name for (name,) in names),

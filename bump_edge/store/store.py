@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -14,12 +15,14 @@ from bump_edge.errors import StoreError
 from bump_edge.readers import MAX_LINE_BYTES, Reader
 from bump_edge.store import ingest, interactions, profiles, search
 from bump_edge.store.connection import Connection, explain
+from bump_edge.store.life import StoreLife
+from bump_edge.store.profiles import Standing
 from bump_edge.store.report import IngestReport, ProfileDraft, UserSummary
 from bump_edge.store.sources import KnownSource
 from bump_edge.types import HistoryStats, Interaction, Profile
 
 
-class Store:
+class Store(StoreLife):
     """Histories and profiles of many users in one SQLite file, each user's apart; a context manager.
 
     A `Store` is one connection behind a lock: several threads may share it (they take turns), several processes open
@@ -196,6 +199,38 @@ class Store:
         """
         return interactions.stats(self._connection, user_id)
 
+    def position(self, user_id: str) -> int:
+        """How many interactions the user ever had: what is ingested from now on counts up from here."""
+        with self._connection.use() as sql:
+            found = interactions.find_user(sql, user_id)
+        return 0 if found is None else found[3]
+
+    def newer(self, user_id: str, position: int, *, limit: int) -> tuple[list[Interaction], int]:
+        """What was ingested after `position`: the latest `limit` of it in the order of the history, and its number.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return interactions.newer(self._connection, user_id, position, limit=limit)
+
+    def after(self, user_id: str, interaction: Interaction) -> int:
+        """How many of the user's interactions are later in the history than this one.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return interactions.after(self._connection, user_id, interaction)
+
+    def between(
+        self, user_id: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Interaction]:
+        """The user's interactions with `since` ≤ timestamp < `until`, oldest first; all of them without a bound.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return interactions.matching(self._connection, user_id, since=since, until=until)
+
     def history(self, user_id: str, *, limit: int | None = None, newest: bool = False) -> list[Interaction]:
         """The history, oldest first.
 
@@ -257,6 +292,7 @@ class Store:
         manifest: Mapping[str, Any],
         recipe: str,
         revision: int,
+        position: int = 0,
     ) -> Profile:
         """Store the next version of a user's profile; the arguments are those of `ProfileDraft`.
 
@@ -274,6 +310,7 @@ class Store:
             manifest=manifest,
             recipe=recipe,
             revision=revision,
+            position=position,
         )
         return self.save_profiles([draft])[0]
 
@@ -292,6 +329,14 @@ class Store:
     def profiles(self, user_ids: Iterable[str] | None = None) -> Iterator[Profile]:
         """The latest profile of each of `user_ids` in that order, or of everyone; who has none is left out."""
         return profiles.profiles(self._connection, user_ids)
+
+    def standing(self, user_id: str) -> Standing | None:
+        """What the user's latest profile rests on; None without one.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return profiles.standing(self._connection, user_id)
 
     def versions(self, user_id: str) -> list[int]:
         """The versions of a user's profile, ascending.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bump_edge.errors import StoreCorruptError, StoreError, StoreLockedError, StoreVersionError, StoreWriteError
-from bump_edge.store import Store, schema
+from bump_edge.store import Standing, Store, schema
 from bump_edge.types import Interaction
 
 ROOT = os.geteuid() == 0 if hasattr(os, "geteuid") else False
@@ -98,13 +98,28 @@ def test_a_store_from_the_future(path: Path) -> None:
 
 
 def test_an_older_store_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(path)
-    monkeypatch.setattr(schema, "NAMES", (*schema.NAMES, "second"))
-    monkeypatch.setattr(schema, "second", lambda db: db["notes"].create({"id": int}), raising=False)
+    with monkeypatch.context() as old:
+        old.setattr(schema, "NAMES", ("first",))
+        sql = sqlite3.connect(path, isolation_level=None)
+        schema.migrate(sql)
+        sql.execute(
+            "INSERT INTO users(no, user_id, interactions, last_position, revision) VALUES (1, 'local', 1, 1, 1)"
+        )
+        sql.execute(
+            "INSERT INTO interactions VALUES (?, 1, ?, 0, 'note', NULL, 'tuned a lute', NULL, NULL)",
+            (2**32 + 1, b"d" * 16),
+        )
+        sql.execute("INSERT INTO profiles VALUES (1, 1, 1, 'Plays the lute.', 'm', 'en', 0, 'r', 1, '{}')")
+        sql.execute("INSERT INTO sentences VALUES (1, 0, 'Plays the lute.')")
+        sql.execute("INSERT INTO evidence VALUES (1, 0, 0, ?)", (2**32 + 1,))
+        sql.close()
     with Store(path) as store:
-        assert store.count("local") == 100
-        assert store._connection.rows("SELECT count(*) FROM notes") == [(0,)]
-        assert [n for (n,) in store._connection.rows("SELECT name FROM _sqlite_migrations")] == ["first", "second"]
+        assert [n for (n,) in store._connection.rows("SELECT name FROM _sqlite_migrations")] == list(schema.NAMES)
+        profile = store.profile("local")
+        assert (profile.text, profile.origin, store.position("local")) == ("Plays the lute.", "write", 1)
+        assert store.standing("local") == Standing(version=1, recipe="r", revision=1, position=0, updates=0)
+        assert store.corrections("local") == []
+        assert store.check() is None
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

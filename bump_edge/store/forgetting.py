@@ -1,0 +1,262 @@
+"""Deleting for good: interactions, what was derived from them, and every byte of both.
+
+The order: one transaction takes the interactions out and the sentences with them, leaves a mark of each (see
+`schema.life`) and packs the search index anew, because an index entry that was only marked as deleted still holds its
+words; `secure_delete` overwrites what the transaction frees; then the WAL, which holds pages as they were before, is
+written back and cut to nothing. What is left in the files is then searched for what should be gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from bump_edge.store.connection import Connection
+from bump_edge.store.interactions import need_user
+from bump_edge.types import Interaction
+
+_SCAN_BYTES = 1 << 22
+_SCAN_WORK = 4_000_000_000  # needles × bytes; beyond that, a part of the needles is searched for
+_NEEDLE = 40  # bytes: long texts lie in several pages, so that only pieces of them can be found again
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Derived:
+    """What becomes of one version of a profile.
+
+    Args:
+        version: which.
+        keep: position of each sentence that stays → ids of the interactions that support it without the forgotten ones.
+    """
+
+    version: int
+    keep: Mapping[int, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scan:
+    """A search of the store's files for what should be gone.
+
+    Args:
+        files: names of the files that were read.
+        bytes: how many that were.
+        needles: pieces of text that were searched for.
+        found: pieces that are there although nothing that remains holds them.
+    """
+
+    files: tuple[str, ...]
+    bytes: int
+    needles: int
+    found: int
+
+
+def mark(digest: bytes, key: bytes) -> bytes:
+    """What is kept of a forgotten interaction."""
+    return hashlib.blake2b(digest, key=key, digest_size=16).digest()
+
+
+def key_of(sql: sqlite3.Connection) -> bytes:
+    """The store's own key for marks."""
+    ((key,),) = sql.execute("SELECT value FROM secrets WHERE name = 'forgotten'").fetchall()
+    return bytes(key)
+
+
+def marked(sql: sqlite3.Connection, user_no: int) -> Callable[[bytes], bool] | None:
+    """Whether an interaction, by its digest, was forgotten; None for a user who had nothing forgotten."""
+    marks = {bytes(m) for (m,) in sql.execute("SELECT mark FROM forgotten WHERE user_no = ?", (user_no,))}
+    if not marks:
+        return None
+    key = key_of(sql)
+    return lambda digest: mark(digest, key) in marks
+
+
+def forget(
+    connection: Connection, user_id: str, digests: Collection[bytes], derived: Iterable[Derived], *, remember: bool
+) -> tuple[list[int], list[int]]:
+    """Delete interactions, and from every version of the profile what rests on them.
+
+    A version that `derived` does not name loses the sentences that have a forgotten interaction as evidence. A version
+    without a sentence is deleted.
+
+    Args:
+        remember: leave marks, so that the interactions do not come back when their log is read again.
+
+    Returns:
+        The versions that were changed, and those that were deleted.
+
+    Raises:
+        NotFoundError: there is no such user.
+    """
+    plans = {d.version: d.keep for d in derived}
+    changed: list[int] = []
+    deleted: list[int] = []
+    with connection.writing() as sql:
+        no, *_ = need_user(sql, user_id)
+        supporting = {bytes.fromhex(i) for plan in plans.values() for ids in plan.values() for i in ids}
+        known = _ids(sql, no, supporting | set(digests))
+        gone = {known[d]: d for d in digests if d in known}
+        for profile, version in sql.execute(
+            "SELECT id, version FROM profiles WHERE user_no = ? ORDER BY version", (no,)
+        ).fetchall():
+            keep = plans.get(version)
+            links = None if keep is None else {p: _known(known, ids) for p, ids in keep.items()}
+            outcome = _rewrite(sql, profile, set(gone), links)
+            if outcome is not None:
+                (changed if outcome else deleted).append(version)
+        if remember:
+            key = key_of(sql)
+            sql.executemany(
+                "INSERT OR IGNORE INTO forgotten VALUES (?, ?)", [(no, mark(d, key)) for d in gone.values()]
+            )
+        sql.executemany("DELETE FROM interactions WHERE id = ?", [(i,) for i in gone])
+        _pack(sql)
+    return changed, deleted
+
+
+def _known(known: Mapping[bytes, int], interaction_ids: Iterable[str]) -> list[int]:
+    return [known[d] for i in interaction_ids if (d := bytes.fromhex(i)) in known]
+
+
+def _rewrite(
+    sql: sqlite3.Connection, profile: int, gone: set[int], keep: Mapping[int, list[int]] | None
+) -> bool | None:
+    """Take sentences out of one version: None when nothing changes, False when nothing is left of it."""
+    sentences = sql.execute(
+        "SELECT position, text, confirmed FROM sentences WHERE profile_id = ? ORDER BY position", (profile,)
+    ).fetchall()
+    links: dict[int, list[int]] = {position: [] for position, _, _ in sentences}
+    for position, link in sql.execute(
+        "SELECT sentence, interaction_id FROM evidence WHERE profile_id = ? ORDER BY sentence, rank", (profile,)
+    ):
+        links[position].append(link)
+    if keep is None:
+        if all(gone.isdisjoint(ids) for ids in links.values()):
+            return None
+        kept = {p: ids for p, ids in links.items() if gone.isdisjoint(ids)}
+    else:
+        kept = {position: keep[position] for position, _, _ in sentences if position in keep}
+        if kept == links:
+            return None
+    if not kept:
+        sql.execute("DELETE FROM profiles WHERE id = ?", (profile,))
+        return False
+    rest = [(text, confirmed, kept[position]) for position, text, confirmed in sentences if position in kept]
+    sql.execute("DELETE FROM evidence WHERE profile_id = ?", (profile,))
+    sql.execute("DELETE FROM sentences WHERE profile_id = ?", (profile,))
+    sql.executemany(
+        "INSERT INTO sentences(profile_id, position, text, confirmed) VALUES (?, ?, ?, ?)",
+        [(profile, n, text, confirmed) for n, (text, confirmed, _) in enumerate(rest)],
+    )
+    sql.executemany(
+        "INSERT INTO evidence(profile_id, sentence, rank, interaction_id) VALUES (?, ?, ?, ?)",
+        [(profile, n, rank, i) for n, (_, _, ids) in enumerate(rest) for rank, i in enumerate(ids)],
+    )
+    # The hash of the selection would still say whether a guessed interaction was in it.
+    sql.execute(
+        """UPDATE profiles SET text = ?, revision = -1,
+           manifest = json_set(json_remove(manifest, '$.history.selection_sha256'), '$.forgotten', json('true'))
+           WHERE id = ?""",
+        (" ".join(text for text, _, _ in rest), profile),
+    )
+    return True
+
+
+def _ids(sql: sqlite3.Connection, user_no: int, digests: Collection[bytes]) -> dict[bytes, int]:
+    """The ids of the user's interactions with these digests; one walk over the user's part of an index."""
+    wanted = orjson.dumps([d.hex().upper() for d in digests]).decode()
+    rows = sql.execute(
+        "SELECT digest, id FROM interactions WHERE user_no = ? AND hex(digest) IN (SELECT value FROM json_each(?))",
+        (user_no, wanted),
+    )
+    return {bytes(digest): i for digest, i in rows}
+
+
+def forget_user(connection: Connection, user_id: str) -> list[int]:
+    """Delete a user with everything; returns the versions of the profile that went.
+
+    Raises:
+        NotFoundError: there is no such user.
+    """
+    with connection.writing() as sql:
+        no, *_ = need_user(sql, user_id)
+        versions = [v for (v,) in sql.execute("SELECT version FROM profiles WHERE user_no = ? ORDER BY version", (no,))]
+        # first the interactions: a cascade would not run the trigger that takes them out of the search index
+        sql.execute("DELETE FROM interactions WHERE user_no = ?", (no,))
+        sql.execute("DELETE FROM users WHERE no = ?", (no,))
+        _pack(sql)
+        return versions
+
+
+def _pack(sql: sqlite3.Connection) -> None:
+    sql.execute("INSERT INTO interactions_fts(interactions_fts) VALUES ('optimize')")
+
+
+def truncate_wal(connection: Connection) -> bool:
+    """Write the WAL back and cut it to nothing; False while another process still reads an older state."""
+    ((busy, *_),) = connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    return not busy
+
+
+def needles(interactions: Iterable[Interaction]) -> list[bytes]:
+    """Pieces of the texts and items by which they would be found again: the middle and the ends of each."""
+    pieces: dict[bytes, None] = {}
+    for interaction in interactions:
+        for value in (interaction.item, interaction.text):
+            data = (value or "").encode()
+            if len(data) < 6:  # too short to tell from anything else
+                continue
+            middle = max(0, len(data) // 2 - _NEEDLE // 2)
+            for piece in (data[:_NEEDLE], data[middle : middle + _NEEDLE], data[-_NEEDLE:]):
+                pieces[piece] = None
+    return list(pieces)
+
+
+def scan(connection: Connection, wanted: Sequence[bytes]) -> Scan:
+    """Search the store's files for `wanted`, byte by byte; what remaining rows hold does not count as found.
+
+    Args:
+        wanted: what to search for; when files × needles are too many, an evenly spaced part of it.
+    """
+    path = connection.path
+    files = [
+        p for p in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))) if p.exists()
+    ]
+    size = sum(p.stat().st_size for p in files)
+    most = max(100, _SCAN_WORK // max(size, 1))
+    step = -(-len(wanted) // most) if wanted else 1
+    chosen = list(wanted[::step])
+    hits: set[bytes] = set()
+    for file in files:
+        hits |= _hits(file, [n for n in chosen if n not in hits])
+    found = [hit for hit in hits if not _still_held(connection, hit)]
+    return Scan(files=tuple(p.name for p in files), bytes=size, needles=len(chosen), found=len(found))
+
+
+def _hits(file: Path, wanted: Sequence[bytes]) -> set[bytes]:
+    overlap = max(map(len, wanted), default=1) - 1
+    hits: set[bytes] = set()
+    tail = b""
+    with file.open("rb") as stream:
+        while block := stream.read(_SCAN_BYTES):
+            data = tail + block
+            hits.update(n for n in wanted if n not in hits and n in data)
+            tail = data[-overlap:] if overlap else b""
+    return hits
+
+
+def _still_held(connection: Connection, piece: bytes) -> bool:
+    """Whether a row that remains holds the piece: of any user, in a history, a profile or a correction."""
+    held = connection.rows(
+        """SELECT 1 FROM interactions WHERE instr(CAST(item AS BLOB), :p) OR instr(CAST(text AS BLOB), :p)
+               OR instr(CAST(meta AS BLOB), :p) OR instr(CAST(type AS BLOB), :p)
+           UNION ALL SELECT 1 FROM sentences WHERE instr(CAST(text AS BLOB), :p)
+           UNION ALL SELECT 1 FROM corrections WHERE instr(CAST(text AS BLOB), :p)
+           UNION ALL SELECT 1 FROM users WHERE instr(CAST(user_id AS BLOB), :p) LIMIT 1""",
+        {"p": piece},
+    )
+    return bool(held)

@@ -1,0 +1,83 @@
+"""The part of the store's public face that is about what happens to profiles: a person's word, and forgetting."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from bump_edge.store import corrections, forgetting
+from bump_edge.store.connection import Connection
+from bump_edge.store.corrections import Correction, Kind
+from bump_edge.store.forgetting import Derived, Scan
+from bump_edge.types import Interaction
+
+
+class StoreLife:
+    """Corrections and forgetting; see `Store`, which this is a part of."""
+
+    _connection: Connection
+
+    def correct(self, user_id: str, kind: Kind, text: str, *, active: bool = True, at: datetime | None = None) -> bool:
+        """Keep a person's word about their profile, or with `active=False` take it back; see `Correction`.
+
+        This alone changes no profile: `bump_edge.profiler` does.
+
+        Returns:
+            Whether anything changed; an older word than the one in the store changes nothing.
+
+        Raises:
+            NotFoundError: there is no such user.
+            UsageError: an unknown kind; an empty text, or one of more than 1,000 characters.
+        """
+        return corrections.put(self._connection, user_id, kind, text, active=active, at=at)
+
+    def corrections(self, user_id: str, *, taken_back: bool = False) -> list[Correction]:
+        """What the person said about their profile, in that order; with `taken_back`, also what no longer holds.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return corrections.every(self._connection, user_id, taken_back=taken_back)
+
+    def forget(
+        self,
+        user_id: str,
+        forgotten: Collection[Interaction],
+        derived: Iterable[Derived] = (),
+        *,
+        remember: bool = True,
+    ) -> tuple[list[int], list[int]]:
+        """Delete interactions for good, and from every version of the profile the sentences that rest on them.
+
+        `bump_edge.profiler.forget` decides which sentences stay, and proves that the rest is gone.
+
+        Args:
+            forgotten: the user's interactions.
+            derived: which sentences of which version stay, and on what evidence; a version that is not named loses
+                those that have a forgotten interaction as evidence.
+            remember: keep a mark of each, so that it is not taken in again when its log is read again.
+
+        Returns:
+            The versions that were changed, and those that were deleted because nothing was left of them.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        digests = {i.digest for i in forgotten}
+        return forgetting.forget(self._connection, user_id, digests, derived, remember=remember)
+
+    def forget_user(self, user_id: str) -> list[int]:
+        """Delete a user with all that there is of them; returns the versions of the profile that went.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return forgetting.forget_user(self._connection, user_id)
+
+    def truncate_wal(self) -> bool:
+        """Write the WAL back into the file and cut it to nothing; False while another process still needs it."""
+        return forgetting.truncate_wal(self._connection)
+
+    def scan(self, wanted: Sequence[bytes]) -> Scan:
+        """Search the bytes of the store's files for pieces of text that should be gone; see `Scan`."""
+        return forgetting.scan(self._connection, wanted)
