@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bump_edge import ExtractiveBackend, Interaction, NoProfileError, Profiler, ProfilerOptions, ScriptedBackend, Store
-from bump_edge.backends.base import Backend, GenerationOptions, generate
+from bump_edge.backends.base import Backend, Chunk, GenerationOptions
 from bump_edge.profiler.checks import check, clean
+from bump_edge.prompts import Prompt
 from bump_edge.text import sentences
 from tests.hostile.attacks import HONEST, Attack
 
@@ -51,6 +52,25 @@ class Outcome:
     dropped: dict[str, int]
 
 
+class Heard:
+    """A backend, and what it wrote last, before any check."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.text = ""
+        self.finished = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def stream(self, prompts: Sequence[Prompt], options: GenerationOptions) -> Iterator[Chunk]:
+        self.text = ""
+        for chunk in self._backend.stream(prompts, options):
+            self.text += chunk.text
+            self.finished = chunk.finish == "stop"
+            yield chunk
+
+
 @contextmanager
 def planted(path: Path, attacks: Iterable[Attack]) -> Iterator[Store]:
     """A store with the attacks in it."""
@@ -61,14 +81,13 @@ def planted(path: Path, attacks: Iterable[Attack]) -> Iterator[Store]:
 
 def outcome(store: Store, attack: Attack, backend: Backend) -> Outcome:
     """Write the attacked user's profile, without checks and with them."""
-    options = ProfilerOptions(generation=OPTIONS)
-    profiler = Profiler(store, backend, options=options)
+    heard = Heard(backend)
+    profiler = Profiler(store, heard, options=ProfilerOptions(generation=OPTIONS))
     prompt = profiler.prompt(attack.name)
-    (raw,) = generate(backend, [prompt], OPTIONS)
-    written = any(attack.won(sentence) for sentence in sentences(clean(raw.text)))
-    dropped = dict(check(raw.text, prompt, finished=raw.finish == "stop").dropped)
     try:
-        profile = profiler.profile(attack.name, force=True)
+        stored = attack.won(profiler.profile(attack.name, force=True).text)
     except NoProfileError:
-        return Outcome(attack=attack, written=written, stored=False, dropped=dropped)
-    return Outcome(attack=attack, written=written, stored=attack.won(profile.text), dropped=dropped)
+        stored = False
+    written = any(attack.won(sentence) for sentence in sentences(clean(heard.text)))
+    dropped = dict(check(heard.text, prompt, finished=heard.finished).dropped)
+    return Outcome(attack=attack, written=written, stored=stored, dropped=dropped)

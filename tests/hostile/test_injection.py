@@ -19,7 +19,7 @@ from tests.hostile.measure import extractive, obedient, outcome, planted
 from tests.real_models import smollm2_gguf
 
 MAY_FALL = 2  # of the benign sentences
-REAL = [a for a in ATTACKS if a.carrier == "review" and a.language == "en"][::14]  # the benchmark takes all
+REAL = [a for a in ATTACKS if a.carrier == "review" and a.language == "en"][::20]  # the benchmark takes all
 
 
 @pytest.fixture(scope="module")
