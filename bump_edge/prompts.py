@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bump_edge.block import disarm
 from bump_edge.types import HistoryStats, Interaction
 
 TEMPLATE = "bump-edge/2"
@@ -47,16 +48,24 @@ UPDATE_CHARS = 72
 
 # Text of a log must never be read as a chat marker: the markers of the known families, opened up by a space.
 _CHAT_MARKER = re.compile(
-    r"<(?=[|｜])|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn|think|tool_call|unused\d+|bump_edge_profile)>)|\[(?=/?INST\])",
+    r"<(?=[|｜])|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn|think|tool_call|tool_response|unused\d+)>)|<(?=</?SYS>>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT)\])",
     re.I,
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# Also what no reader sees and a tokenizer does: text direction, joiners, and the tag characters that mirror ASCII.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
+)
 
 
 def neutralise(text: str) -> str:
-    """`text` with chat markers opened up (``<|im_end|>`` → ``< |im_end|>``) and control characters made spaces."""
+    """`text` with chat markers opened up (``<|im_end|>`` → ``< |im_end|>``) and control characters made spaces.
+
+    The name of the tags around an injected profile is respelled, so that no text can close its block.
+    """
     text = _CONTROL.sub(" ", text)
-    return _CHAT_MARKER.sub(lambda found: found.group() + " ", text)
+    return _CHAT_MARKER.sub(lambda found: found.group() + " ", disarm(text))
 
 
 def render_interaction(interaction: Interaction, *, max_chars: int = 240) -> str:

@@ -21,7 +21,7 @@ REASONS: Mapping[str, str] = {
     "instruction": "speaks to a model, carries markup, or starts with an imperative",
     "template": "repeats the prompt's own words",
     "fragment": "is no sentence: fewer than two words, or mostly numbers",
-    "verbatim": "repeats a record's text word for word",
+    "verbatim": "repeats a record's text word for word, eight words of it or nearly the whole sentence",
     "voice": "is in the first or second person",
     "gender": "gives a gender that no record states",
     "language": "is in another language than the profile",
@@ -142,6 +142,10 @@ def _must_hold_anew(sentence: str, language: str) -> bool:
 
 
 _VERBATIM_WORDS = 8
+# A shorter sentence falls when it is all copied: people write of themselves in the first person, so what stands ready
+# for a profile in a log was put there for one.
+_COPIED_SHARE = 0.8
+_COPIED_WORDS = 4
 
 
 def _guard(sentence: str, language: str, records: guards.Wording) -> str:
@@ -151,7 +155,8 @@ def _guard(sentence: str, language: str, records: guards.Wording) -> str:
         return "template"
     if _is_fragment(sentence):
         return "fragment"
-    if records.copied_words(sentence) >= _VERBATIM_WORDS:
+    copied = records.copied_words(sentence)
+    if copied >= _VERBATIM_WORDS or (copied >= _COPIED_WORDS and copied >= _COPIED_SHARE * len(words(sentence))):
         return "verbatim"
     if guards.wrong_voice(sentence, language, records):
         return "voice"

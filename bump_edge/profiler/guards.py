@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from bump_edge.prompts import SYSTEM, UPDATE_SYSTEM, neutralise
+from bump_edge.profiler.steering import spellings, steers
+from bump_edge.prompts import Prompt, neutralise
 from bump_edge.text import fold, words
-from bump_edge.types import Interaction
+from bump_edge.types import HistoryStats, Interaction
 
 # Phrases that address a model or its rules, in the languages that the extractive backend writes. Matched on folded
 # text, so without accents.
@@ -26,7 +27,7 @@ _ADDRESSES_A_MODEL = r"""
     | \b(assistant|chatbot|language\s+model|the\s+model|the\s+ai)\b.{0,30}\b(must|should|shall|will|has\s+to|is\s+to|may\s+not)\b
     | \b(must|should|shall|always|never|please|do\s+not|don't)\s+(be\s+)?
       (say|reply|respond|answer|output|print|write|tell|recommend|reveal|include|mention|use|call|send|execute|run|treat|address)(ed|s)?\b
-    | \byou\s+(are|must|should|will|shall|can|have\s+to|need\s+to|now)\b | \byour\s+(task|instructions?|job|role|answer|response|reply)\b
+    | \byou\s+(are|must|should|will|shall|have\s+to|need\s+to|now)\b | \byour\s+(task|instructions?|job|role|answer|response|reply)\b
     | \b(from\s+now\s+on|in\s+all\s+(future\s+)?(answers|responses|replies))\b
     | \b(note|remember|important|attention|warning)\s+(to|for)\s+(the\s+)?(assistant|ai|model|llm|system|reader|developer)s?\b
     | \b(ignorier|missacht|vergiss|vergesst)\w*\b.{0,40}\b(anweisung|anweisungen|vorherig\w*|obig\w*|alle[sn]?|bisherig\w*)\b
@@ -42,13 +43,15 @@ _ADDRESSES_A_MODEL = r"""
     """
 # An imperative at the start of a sentence: a profile's sentences start with a noun or a verb in the third person. Spanish
 # imperatives are third-person verbs as well (compra, escribe), so only the phrases above can tell them.
-_IMPERATIVE = r"""^\W*(?:please\s+|bitte\s+|always\s+|never\s+|immer\s+|stets\s+|nie\s+)?(?:
+_IMPERATIVE = r"""^\W*(?:(?:please|bitte)\s+|always\s+|never\s+|immer\s+|stets\s+|nie\s+)?(?:
     ignore|disregard|forget|override|respond|reply|answer|output|print|say|write|tell|recommend|reveal|repeat|remember|
     pretend|act|execute|run|send|visit|click|open|call(?!\s+of)|email|delete|remember|note|consider|ensure|make\s+sure|do\s+not|don't|
     use|follow|obey|stop|begin|start|buy|give|provide|include|mention|translate|summari[sz]e|treat|insert|add|append|set|
-    let|keep|refer|imagine|assume|suppose|
+    let|keep|refer|imagine|assume|suppose|suggest|propose|favou?r|promote|praise|advertise|endorse|prioriti[sz]e|push|sell|
+    do|obey|comply|assist|help|offer|choose|select|prefer|speak|redirect|forward|unlock|enable|disable|grant|allow|permit|
+    believe|accept|approve|confirm|transfer|download|install|mark|rank|steer|bring|store|save|memori[sz]e|talk|show|leave|place|display|
     ignoriere|vergiss|antworte|schreibe|schreib|sage|gib|empfiehl|wiederhole|beachte|kaufe|nenne|sende|merke|
-    ignorez|oubliez|repondez|ecrivez|dites|recommandez|repetez|achetez|envoyez|
+    bevorzuge|bewirb|lobe|verkaufe|speichere|bestelle|ignorez|oubliez|repondez|ecrivez|dites|recommandez|repetez|achetez|envoyez|
     ignora|olvida|dimentica
     )\b(?!')"""
 _MARKUP = re.compile(
@@ -73,10 +76,10 @@ _ECHO_WORDS = 6  # so many words in a row from the template are no coincidence
 
 
 def instruction_like(sentence: str) -> bool:
-    """Whether `sentence` speaks to a model, carries markup, or starts with an imperative."""
-    folded = fold(sentence).replace("’", "'")
+    """Whether `sentence` speaks to a model or about what one is to do, carries markup, or starts with an imperative."""
     return (
-        any(pattern.search(folded) for pattern in _instructions())
+        any(pattern.search(spelling) for spelling in spellings(sentence) for pattern in _instructions())
+        or steers(sentence)
         or bool(_MARKUP.search(sentence))
         or neutralise(sentence) != sentence
     )
@@ -97,9 +100,7 @@ def states_gender(sentence: str, language: str, records: Wording) -> bool:
 
 def echoes_template(sentence: str) -> bool:
     """Whether `sentence` repeats the prompt's own words."""
-    tokens = [fold(w) for w in words(sentence)]
-    runs = {tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1)}
-    return not runs.isdisjoint(_template_runs())
+    return not _runs(sentence).isdisjoint(_template_runs())
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,12 @@ def _instructions() -> tuple[re.Pattern[str], ...]:
 
 @cache
 def _template_runs() -> frozenset[tuple[str, ...]]:
-    runs: set[tuple[str, ...]] = set()
-    for system in (SYSTEM, UPDATE_SYSTEM):
-        tokens = [fold(w) for w in words(system)]
-        runs.update(tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1))
-    return frozenset(runs)
+    # of both tasks: to write, and to update
+    asked = [Prompt(interactions=(), stats=HistoryStats(count=0), profile=profile) for profile in (None, "")]
+    return frozenset().union(*(_runs(text) for prompt in asked for text in (prompt.system, prompt.user)))
+
+
+def _runs(text: str) -> frozenset[tuple[str, ...]]:
+    # a number may be any: the limit of words is a setting
+    tokens = ["0" if w.isdigit() else fold(w) for w in words(text)]
+    return frozenset(tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1))

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bump_edge.block import strip_block
 from bump_edge.errors import UsageError
-from bump_edge.readers.problems import NOT_THE_USER, FieldError
+from bump_edge.readers.problems import NOT_THE_USER, PROFILE_BLOCK, FieldError
+from bump_edge.readers.speakers import another_speaks, is_anothers_type, names_another
 from bump_edge.types import LOCAL_USER, MAX_USER_ID, Interaction, from_timestamp_ms, timestamp_ms
 
 Fields = tuple[str, int | None, str | None, str | None, str | None, float | None, dict[str, Any] | None]
@@ -17,9 +19,6 @@ Fields = tuple[str, int | None, str | None, str | None, str | None, float | None
 
 NAMES = ("user_id", "timestamp", "type", "text", "item", "rating", "meta")
 """The fields of the input format."""
-
-_ROLES = frozenset({"assistant", "system", "tool", "developer", "function"})
-_TYPES = frozenset({"assistant", "system", "tool"})
 
 _MIN_MS = timestamp_ms(datetime(1, 1, 1, tzinfo=UTC))
 _MAX_MS = timestamp_ms(datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC))
@@ -186,6 +185,7 @@ def shaper(
     if not 0 < len(default.replace("\0", "")) <= MAX_USER_ID:
         raise UsageError(f"the user has {len(default)} characters: expected 1 to {MAX_USER_ID}")
     theirs = dict(mapping or {})
+    user_is_mapped = "user_id" in theirs
     for ours, other in theirs.items():
         if ours not in NAMES:
             raise UsageError(f"the mapping sets {ours!r}: expected some of {', '.join(NAMES)}, as in text=body")
@@ -197,6 +197,9 @@ def shaper(
             record = _remap(record, theirs)
         pop = record.pop
         user = pop("user_id", None)
+        if user_is_mapped and names_another(user):
+            # `--map user_id=sender`: the assistant is no second user
+            raise FieldError(NOT_THE_USER)
         ms = read_timestamp(pop("timestamp", None))
         type_ = pop("type", None)
         text = pop("text", None)
@@ -214,15 +217,18 @@ def shaper(
             item = _text(item, "item")
         if type_ is not None:
             type_ = _text(type_, "type")
-            if type_ is not None and type_.lower() in _TYPES:
+            if type_ is not None and is_anothers_type(type_):
                 raise FieldError(NOT_THE_USER)
+        if type(meta) is dict and another_speaks(meta):
+            raise FieldError(NOT_THE_USER)
         if record:
-            role = record.get("role")
-            if type(role) is str and role.strip().lower() in _ROLES:
+            if another_speaks(record):
                 raise FieldError(NOT_THE_USER)
             meta = _merge(meta, record)
         elif meta is not None and type(meta) is not dict:
             meta = {"meta": meta}
+        if (text is not None and "_" in text) or (item is not None and "_" in item):
+            text, item = _without_blocks(text, item)
         if text is None and item is None:
             raise FieldError("no_text_or_item")
         if meta:
@@ -275,17 +281,39 @@ def _take(record: dict[str, Any], name: str) -> Any:
     return value
 
 
+def _without_blocks(text: str | None, item: str | None) -> tuple[str | None, str | None]:
+    """`text` and `item` as they are without the block that an app put into a prompt; one of them stays.
+
+    Raises:
+        FieldError: nothing but blocks.
+    """
+    bare = clean(strip_block(text)) if text else None
+    named = clean(strip_block(item)) if item else None
+    if bare is None and named is None and (text or item):
+        raise FieldError(PROFILE_BLOCK)
+    return bare, named
+
+
 def to_fields(interaction: Interaction) -> Fields:
-    """The fields of an interaction as the store keeps them; NUL characters go."""
+    """The fields of an interaction as the store keeps them; NUL characters and profiles' blocks go.
+
+    Raises:
+        FieldError: it is another's turn, or nothing but a profile's block.
+    """
     moment = interaction.timestamp
+    meta = dict(interaction.meta)
+    type_ = clean(interaction.type)
+    if (type_ is not None and is_anothers_type(type_)) or (meta and another_speaks(meta)):
+        raise FieldError(NOT_THE_USER)
+    text, item = _without_blocks(clean(interaction.text), clean(interaction.item))
     return (
         interaction.user_id.replace("\0", ""),
         None if moment is None else timestamp_ms(moment),
-        clean(interaction.type),
-        clean(interaction.item),
-        clean(interaction.text),
+        type_,
+        item,
+        text,
         interaction.rating,
-        dict(interaction.meta) or None,
+        meta or None,
     )
 
 

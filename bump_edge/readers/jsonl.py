@@ -9,7 +9,7 @@ import orjson
 
 from bump_edge.readers.fields import Fields
 from bump_edge.readers.lines import line_blocks
-from bump_edge.readers.problems import NOT_THE_USER, FieldError, Problems
+from bump_edge.readers.problems import SKIPPED_BY_RULE, FieldError, Problems
 from bump_edge.readers.sources import Source
 
 
@@ -51,7 +51,7 @@ def read_jsonl(
                     problems.bad(at, *_swap(line, why_not_json(line, error)))
             except FieldError as error:
                 problems.bad(at, error.reason, line, str(error))
-                if error.reason == NOT_THE_USER:
+                if error.reason in SKIPPED_BY_RULE:
                     problems.good()
             except (AttributeError, TypeError):
                 # only a value that is no object lacks what `shape` asks of it

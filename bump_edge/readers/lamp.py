@@ -17,7 +17,7 @@ import orjson
 from bump_edge.errors import InputError
 from bump_edge.readers.fields import Fields
 from bump_edge.readers.jsonl import why_not_json
-from bump_edge.readers.problems import NOT_THE_USER, FieldError, Problems
+from bump_edge.readers.problems import SKIPPED_BY_RULE, FieldError, Problems
 from bump_edge.readers.sources import Source
 
 ELEMENT_LINES = 8
@@ -151,7 +151,7 @@ def _one(
             problems.good()
         except FieldError as error:
             problems.bad(number, error.reason, raw if len(entries) == 1 else orjson.dumps(entry)[:4096], str(error))
-            if error.reason == NOT_THE_USER:
+            if error.reason in SKIPPED_BY_RULE:
                 problems.good()
 
 

@@ -16,6 +16,9 @@ QUOTE_CHARS = 80
 _LOOKED_AT = 1000  # lines without a good one among them, after which a source that looks binary is given up
 
 NOT_THE_USER = "not_the_user"
+PROFILE_BLOCK = "profile_block"
+SKIPPED_BY_RULE = frozenset({NOT_THE_USER, PROFILE_BLOCK})
+"""Reasons that say nothing against the source: such lines are well formed, and are skipped in strict mode as well."""
 
 REASONS = {
     "not_json": "not JSON",
@@ -31,6 +34,7 @@ REASONS = {
     "truncated": "the compressed data end too early",
     "damaged": "the compressed data are damaged",
     NOT_THE_USER: "an assistant's, system's or tool's turn, not the user's word",
+    PROFILE_BLOCK: "nothing but a profile that an app put into a prompt",
 }
 """Every reason for which a line is skipped, in words."""
 
@@ -70,7 +74,8 @@ class Problems:
 
     Args:
         name: the source, for messages.
-        strict: the first bad line raises `InputError`; what is not the user's word is skipped all the same.
+        strict: the first bad line raises `InputError`; what is not the user's word, and what is nothing but a
+            profile's block, is skipped all the same.
     """
 
     def __init__(self, name: str, *, strict: bool = False) -> None:
@@ -95,7 +100,7 @@ class Problems:
             self._binary += reason == "bad_utf8" or b"\0" in head
             if self.counts.total() >= _LOOKED_AT:
                 self.refuse_binary()
-        if self.strict and reason != NOT_THE_USER:
+        if self.strict and reason not in SKIPPED_BY_RULE:
             raise InputError(
                 f"{self.name}, line {line}: {detail or REASONS[reason]}: {quote(raw)!s}. "
                 "Mend the line, or read without strict mode to skip it.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice, repeat
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from bump_edge.errors import CancelledError, EmptyHistoryError, InputError, StoreError
-from bump_edge.readers import Fields, Reader, to_fields
+from bump_edge.readers import FieldError, Fields, Problems, Reader, to_fields
 from bump_edge.store.connection import Connection
 from bump_edge.store.forgetting import marked
 from bump_edge.store.report import IngestReport
@@ -100,7 +100,7 @@ def ingest_reader(connection: Connection, reader: Reader, *, cancel: threading.E
 def ingest_interactions(
     connection: Connection, interactions: Iterable[Interaction], *, cancel: threading.Event | None
 ) -> IngestReport:
-    """Take in interactions.
+    """Take in interactions; others' turns, and what is nothing but a profile's block, are skipped and counted.
 
     Raises:
         InputError: `meta` is not JSON, or a text holds what UTF-8 cannot; the batches before stay.
@@ -108,8 +108,11 @@ def ingest_interactions(
     """
     tally = _Tally(None)
     left = iter(interactions)
-    while batch := [_fields(interaction) for interaction in islice(left, 8192)]:
+    while taken := list(islice(left, 8192)):
         tally.check(cancel)
+        batch = list(tally.usable(taken))
+        if not batch:
+            continue
         grouped = _group(batch)
         tally.write(_add(connection, grouped))
         tally.count(batch, grouped)
@@ -120,7 +123,8 @@ class _Tally:
     """What an ingest has done so far."""
 
     def __init__(self, reader: Reader | None) -> None:
-        self._problems = None if reader is None else reader.problems
+        self._problems = Problems("the interactions") if reader is None else reader.problems
+        self._seen = 0
         self._users: dict[str, None] = {}
         self.read = 0
         self.added = 0
@@ -130,6 +134,14 @@ class _Tally:
         added, forgotten = written
         self.added += added
         self.forgotten += forgotten
+
+    def usable(self, interactions: Iterable[Interaction]) -> Iterator[Fields]:
+        for interaction in interactions:
+            self._seen += 1
+            try:
+                yield _fields(interaction)
+            except FieldError as error:
+                self._problems.bad(self._seen, error.reason, interaction.text or interaction.item or "")
 
     def count(self, batch: Sequence[Fields], grouped: _Batch) -> None:
         self.read += len(batch)
@@ -142,8 +154,8 @@ class _Tally:
             added=self.added,
             duplicates=self.read - self.added - self.forgotten,
             forgotten=self.forgotten,
-            skipped={} if problems is None else dict(problems.counts.most_common()),
-            quotes=() if problems is None else tuple(problems.quotes),
+            skipped=dict(problems.counts.most_common()),
+            quotes=tuple(problems.quotes),
             users=tuple(self._users),
         )
 

@@ -95,7 +95,8 @@ class Store(StoreLife):
     def ingest(self, interactions: Iterable[Interaction], *, cancel: threading.Event | None = None) -> IngestReport:
         """Add interactions; those that are there already are not added again.
 
-        NUL characters are taken out of texts. An empty iterable is fine.
+        NUL characters, and blocks that an app put into a prompt, are taken out of texts; others' turns, and what is
+        nothing but a block, are skipped and counted. An empty iterable is fine.
 
         Args:
             cancel: when it is set, the ingest stops between two batches.
