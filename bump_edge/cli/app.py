@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bump_edge.cli import doctor, explain, ingest, list_, models, path, profile, prompt, show
+from bump_edge.cli import doctor, explain, export, import_, ingest, list_, models, path, profile, prompt, show
 from bump_edge.cli.output import wrap
 from bump_edge.errors import BumpEdgeError, CancelledError, UsageError
 from bump_edge.settings import load
@@ -21,7 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (profile.profile, ingest.ingest, show.show, list_.list_, prompt.prompt, explain.explain):
+for command in (
+    profile.profile, ingest.ingest, show.show, list_.list_, prompt.prompt, explain.explain, export.export,
+    import_.import_,
+):  # fmt: skip
     app.command(name=command.__name__.rstrip("_"))(command)
 app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)
