@@ -2,7 +2,8 @@
 
 Each kind of content is merged by a rule that does not depend on who imports whom, or how often: interactions are a
 set, less those that any store forgot; of a correction, the later word holds; a version of a profile is known by its
-name (`uid`), and of two copies of one, a sentence stays if both have it and none of its evidence was forgotten.
+name (`uid`), and of two copies of one, a sentence stays if both have it. A sentence that rested on something forgotten
+stays only where a copy says that it was looked at, and holds without.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Merge:
         self._changed = False
         self._settled = False
         self._removed = False
+        self._touched: set[int] = set()
+        self._doubtful: dict[int, set[tuple[str, int]]] = {}
         self._known: dict[bytes, int] = {}
 
     def marks(self, key: bytes, marks: Iterable[bytes]) -> None:
@@ -99,18 +102,25 @@ class Merge:
         key = (self._no, version.uid)
         if self._sql.execute("SELECT 1 FROM gone_profiles WHERE user_no = ? AND uid = ?", key).fetchone():
             return
-        theirs, reduced = self._without_forgotten(version)
+        theirs, doubtful = self._without_forgotten(version)
         row = self._sql.execute(
             "SELECT id, text, origin, manifest FROM profiles WHERE user_no = ? AND uid = ?", key
         ).fetchone()
         if row is None:
-            self._add(version, theirs, reduced=reduced)
+            self._add(version, {k: entry for k, entry in theirs.items() if k not in doubtful})
         else:
-            self._join(row, version, theirs)
+            self._join(row, version, theirs, doubtful)
 
     def finish(self) -> bool:
         """Number the versions by time; returns whether the search index has to be packed."""
         self._flush()
+        for profile, doubtful in self._doubtful.items():  # no copy came that says they hold
+            manifest, origin = self._sql.execute(
+                "SELECT manifest, origin FROM profiles WHERE id = ?", (profile,)
+            ).fetchone()
+            left = {key: entry for key, entry in self._own(profile).items() if key not in doubtful}
+            self._replace(profile, left, _text(left), origin, orjson.loads(manifest))
+        self._counts["versions_changed"] += len(self._touched)
         versions = self._sql.execute(
             "SELECT id, version FROM profiles WHERE user_no = ? ORDER BY created_at, uid", (self._no,)
         ).fetchall()
@@ -133,12 +143,28 @@ class Merge:
             for i, digest in self._sql.execute("SELECT id, digest FROM interactions WHERE user_no = ?", (self._no,))
             if any(forgetting.mark(digest, key) in marks for key, marks in self._new_marks.items())
         }
-        if gone:
-            changed, deleted = forgetting.take_out(self._sql, self._no, gone, {})
-            self._counts["removed"] += len(gone)
-            self._counts["versions_changed"] += len(changed)
-            self._counts["versions_removed"] += len(deleted)
-            self._removed = True
+        if not gone:
+            return
+        keeps: dict[int, dict[int, list[int]]] = {}
+        for profile, number in self._sql.execute(
+            """SELECT DISTINCT profiles.id, version FROM json_each(?) AS j
+               JOIN evidence ON interaction_id = j.value JOIN profiles ON profiles.id = profile_id""",
+            (_json(list(gone)),),
+        ).fetchall():
+            links: dict[int, list[int]] = {n: [] for n in range(len(self._own(profile)))}
+            for position, link in self._sql.execute(
+                "SELECT sentence, interaction_id FROM evidence WHERE profile_id = ? ORDER BY sentence, rank", (profile,)
+            ):
+                links[position].append(link)
+            keeps[number] = {n: [i for i in ids if i not in gone] for n, ids in links.items()}
+            self._doubtful[profile] = {
+                key for n, key in enumerate(self._own(profile)) if len(keeps[number][n]) < len(links[n])
+            }
+            self._touched.add(profile)
+        # Sentences stay for now: a copy in the export may say that they hold without what was forgotten.
+        forgetting.take_out(self._sql, self._no, gone, keeps)
+        self._counts["removed"] += len(gone)
+        self._removed = True
 
     def _flush(self) -> None:
         if not self._settled:
@@ -157,18 +183,18 @@ class Merge:
                 [(meta, self._no, ms, digest) for digest, ms, *_, meta in batch if meta is not None and ms is not None],
             )
 
-    def _without_forgotten(self, version: Version) -> tuple[Sentences, bool]:
-        """The sentences that rest on nothing forgotten, and whether there were others."""
+    def _without_forgotten(self, version: Version) -> tuple[Sentences, set[tuple[str, int]]]:
+        """The sentences without evidence that was forgotten, and those that had some."""
         wanted = {d for _, _, digests in version.sentences for d in digests}
         if missing := wanted - self._ids(wanted).keys():
             is_forgotten = forgetting.marked(self._sql, self._no)
             if is_forgotten is None or not all(map(is_forgotten, missing)):
                 raise BadRecord(f"evidence names {min(missing).hex()}, which is not in the history")
         every = _keyed(version.sentences)
-        kept = {key: entry for key, entry in every.items() if missing.isdisjoint(entry[1])}
-        return kept, len(kept) < len(every)
+        doubtful = {key for key, (_, digests) in every.items() if not missing.isdisjoint(digests)}
+        return {k: (c, [d for d in ids if d not in missing]) for k, (c, ids) in every.items()}, doubtful
 
-    def _add(self, version: Version, sentences: Sentences, *, reduced: bool) -> None:
+    def _add(self, version: Version, sentences: Sentences) -> None:
         if not self._histories and forgetting.marked(self._sql, self._no) is not None:
             # nobody can tell whether it rests on what was forgotten here
             self._counts["withheld"] += 1
@@ -176,6 +202,7 @@ class Merge:
         if not sentences:
             self._sql.execute("INSERT OR IGNORE INTO gone_profiles VALUES (?, ?)", (self._no, version.uid))
             return
+        reduced = len(sentences) < len(version.sentences)
         profile = self._sql.execute(
             """INSERT INTO profiles(user_no, version, text, model, language, created_at, recipe, revision, manifest,
                    origin, position, updates, uid)
@@ -199,21 +226,19 @@ class Merge:
         self._counts["versions"] += 1
         self._changed = True
 
-    def _join(self, row: tuple[int, str, str, str], version: Version, theirs: Sentences) -> None:
+    def _join(
+        self, row: tuple[int, str, str, str], version: Version, theirs: Sentences, doubtful: set[tuple[str, int]]
+    ) -> None:
         """Merge two copies of a version."""
         profile, own_text, own_origin, own_json = row
         own_manifest = orjson.loads(own_json)
         ours = self._own(profile)
+        doubtful &= self._doubtful.pop(profile, set()) if profile in self._touched else set()
         both: Sentences = {}
         for key, (confirmed, digests) in ours.items():
-            if key in theirs:
+            if key in theirs and key not in doubtful:
                 other_confirmed, others = theirs[key]
                 both[key] = (confirmed or other_confirmed, _union(digests, others))
-        if not both:
-            forgetting.drop_version(self._sql, profile)
-            self._counts["versions_removed"] += 1
-            self._changed = True
-            return
         origin, text = own_origin, own_text
         manifest: Mapping[str, Any] = own_manifest
         whole = len(both) == len(ours)
@@ -230,15 +255,23 @@ class Merge:
             text, manifest = _text(both), forgotten_form(manifest)
         if (both, origin, text, _json(manifest)) == (ours, own_origin, own_text, _json(own_manifest)):
             return
+        self._replace(profile, both, text, origin, manifest)
+
+    def _replace(self, profile: int, sentences: Sentences, text: str, origin: str, manifest: Mapping[str, Any]) -> None:
+        self._changed = True
+        if not sentences:
+            forgetting.drop_version(self._sql, profile)
+            self._counts["versions_removed"] += 1
+            self._touched.discard(profile)
+            return
         self._sql.execute("DELETE FROM evidence WHERE profile_id = ?", (profile,))
         self._sql.execute("DELETE FROM sentences WHERE profile_id = ?", (profile,))
-        self._write(profile, both)
+        self._write(profile, sentences)
         self._sql.execute(
             "UPDATE profiles SET text = ?, origin = ?, manifest = ?, revision = -1 WHERE id = ?",
             (text, origin, _json(manifest), profile),
         )
-        self._counts["versions_changed"] += 1
-        self._changed = True
+        self._touched.add(profile)
 
     def _own(self, profile: int) -> Sentences:
         sentences = self._sql.execute(
