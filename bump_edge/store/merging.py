@@ -233,7 +233,11 @@ class Merge:
         profile, own_text, own_origin, own_json = row
         own_manifest = orjson.loads(own_json)
         ours = self._own(profile)
-        doubtful &= self._doubtful.pop(profile, set()) if profile in self._touched else set()
+        doubtful_here = self._doubtful.pop(profile, set())
+        if version.bare:  # it does not know on what it rests
+            doubtful = doubtful_here
+        elif own_origin != "import":
+            doubtful &= doubtful_here
         both: Sentences = {}
         for key, (confirmed, digests) in ours.items():
             if key in theirs and key not in doubtful:
