@@ -84,7 +84,7 @@ def test_a_cut_at_every_byte_and_a_change_of_every_byte_is_refused(store: Store,
         broken += [data[:n] + data[n + 1 :] for n in range(len(data))]
         broken += [data[:n] + extra + data[n:] for n in range(len(data) + 1) for extra in (b"\n", b" ")]
         for wrong in broken:
-            with pytest.raises(InputError):
+            with pytest.raises(InputError, match=r"incomplete or was changed|is no export of|update bump-edge"):
                 load(other, wrong)
         for extra in (b"\0", data, data.splitlines(keepends=True)[-1], b"{}\n"):
             with pytest.raises(InputError):
@@ -160,6 +160,67 @@ def test_what_one_device_forgot_goes_on_the_other_and_does_not_come_back(tmp_pat
         load(b, old)
         load(b, dump(c))
         assert dump(b) == dump(c)
+
+
+def test_no_word_of_what_another_device_forgot_is_left_in_the_search_index(path: Path, tmp_path: Path) -> None:
+    secret = Interaction(text="saw the oncologistxq today", timestamp=from_timestamp_ms(1))
+    with open_new(tmp_path, "a") as a, Store(path) as b:
+        for store in (a, b):
+            store.ingest([secret, Interaction(text="made tea", timestamp=from_timestamp_ms(2))])
+        assert b.scan([b"oncologistxq"]).needles == 1
+        assert b"oncologistxq" in path.read_bytes() + path.with_name(path.name + "-wal").read_bytes()
+        a.forget("local", [secret])
+        assert load(b, dump(a)).removed == 1
+        assert b"oncologistxq" not in path.read_bytes() + path.with_name(path.name + "-wal").read_bytes()
+
+
+def test_a_version_that_forgetting_took_does_not_come_back_and_the_one_before_is_not_up_to_date(tmp_path: Path) -> None:
+    with open_new(tmp_path, "a") as a, open_new(tmp_path, "b") as b:
+        a.ingest([act(0)])
+        b.ingest([act(0)])
+        save(b, [("Likes kettles.", [act(0)])])
+        save(b, [("Is ill.", [])], confirmed=["Is ill."], origin="edit")
+        load(a, dump(b))
+        a.forget("anna", [], [Derived(version=2, keep={})])
+        assert a.versions("anna") == [1]
+        load(a, dump(b))
+        assert a.versions("anna") == [1]
+        assert b.stale(["anna"], "r") == []
+        assert load(b, dump(a)).versions_removed == 1
+        assert [b.profile("anna", v).text for v in b.versions("anna")] == ["Likes kettles."]
+        assert b.stale(["anna"], "r") == ["anna"]
+        assert dump(a) == dump(b)
+
+
+def test_a_sentence_that_nobody_looked_at_without_all_that_was_forgotten_goes(tmp_path: Path) -> None:
+    with open_new(tmp_path, "a") as a, open_new(tmp_path, "b") as b:
+        acts = [act(n) for n in range(3)]
+        a.ingest(acts)
+        save(a, [("Of three.", acts), ("Of one.", acts[2:])])
+        load(b, dump(a))
+        for store, gone in ((a, 0), (b, 1)):
+            left = [i.id for n, i in enumerate(acts) if n != gone]
+            store.forget("anna", [acts[gone]], [Derived(version=1, keep={0: left, 1: [acts[2].id]})])
+        from_a = dump(a)
+        load(a, dump(b))
+        load(b, from_a)
+        assert [e.sentence for e in a.profile("anna").evidence] == ["Of one."]
+        assert dump(a) == dump(b)
+
+
+def test_a_copy_without_evidence_does_not_vouch_for_a_sentence(tmp_path: Path) -> None:
+    with open_new(tmp_path, "a") as a, open_new(tmp_path, "b") as b:
+        acts = [act(0), act(1)]
+        a.ingest(acts)
+        save(a, [("Of the first.", acts[:1]), ("Of the second.", acts[1:])])
+        load(b, dump(a, histories=False))
+        b.ingest(acts[:1])
+        b.forget("anna", acts[:1])
+        from_a = dump(a)
+        load(a, dump(b))
+        load(b, from_a)
+        assert [e.sentence for e in b.profile("anna").evidence] == ["Of the second."]
+        assert dump(a) == dump(b)
 
 
 def test_a_later_device_forgets_what_came_with_an_import(tmp_path: Path) -> None:
