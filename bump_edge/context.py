@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from bump_edge.errors import UsageError
+from bump_edge.profiler.plan import Readable
 from bump_edge.profiler.selection import select
+from bump_edge.profiler.word import Word
 from bump_edge.prompts import neutralise, render_interaction
 from bump_edge.store import Store
 from bump_edge.text import words
@@ -64,13 +66,19 @@ def build_messages(
         raise UsageError("the query is empty: expected the user's message")
     if retrieved < 1 or history_tokens < 16:
         raise UsageError(f"retrieved is {retrieved}, history_tokens {history_tokens}: expected at least 1 and 16")
+    # What a person blocked is handed to nobody, from the moment on that they say so.
+    word = Word() if mode == "none" else Word.of(store.corrections(user_id))
     blocks: list[str] = []
     if mode == "history":
-        chosen = select(store, user_id, budget=history_tokens, count_tokens=lambda t: len(words(t)))
+        readable = Readable(store, word)
+        chosen = select(readable, user_id, budget=history_tokens, count_tokens=lambda t: len(words(t)))
         blocks.append(_lines("The user's latest interactions, oldest first:", chosen))
     if mode in ("profile", "profile+retrieved"):
-        blocks.append("Profile: " + neutralise(store.profile(user_id).text))
-    if mode == "profile+retrieved" and (found := store.search(user_id, query, limit=retrieved)):
+        said = [e.sentence for e in store.profile(user_id).evidence if e.confirmed or not word.refuses(e.sentence)]
+        blocks.append("Profile: " + neutralise(" ".join(said)))
+    if mode == "profile+retrieved" and (
+        found := word.readable(store.search(user_id, query, limit=retrieved * (4 if word.blocks else 1)))[:retrieved]
+    ):
         blocks.append(_lines("Interactions of the user that bear on the message:", found))
     content = system = _BASE if system is None else system
     if blocks:

@@ -8,7 +8,7 @@
     ├── StoreError                   1  the store cannot be used
     │   ├── StoreLockedError         4  another process holds it for longer than the timeout
     │   ├── StoreVersionError        1  written by a newer bump-edge
-    │   ├── ProfileChangedError      1  somebody else wrote a version of the profile meanwhile
+    │   ├── ProfileChangedError      1  what a profile rests on changed meanwhile
     │   ├── StoreCorruptError        1  not a bump-edge store, or damaged
     │   └── StoreWriteError          1  read-only or full disk
     ├── ModelError                   5  no model that can write
@@ -99,7 +99,7 @@ class StoreVersionError(StoreError):
 
 
 class ProfileChangedError(StoreError):
-    """Somebody else wrote a version of the profile meanwhile."""
+    """What a profile rests on changed meanwhile: another version was written, or interactions are gone."""
 
     code = "profile_changed"
 

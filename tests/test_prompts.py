@@ -1,5 +1,8 @@
 """The template: versioned, with a fixed prefix, and with nothing in a log that a tokenizer could take for a marker."""
 
+from dataclasses import replace
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +24,7 @@ def ask(*items: str, **changes: object) -> Prompt:
 
 def test_the_wording_has_not_changed_under_the_same_version() -> None:
     # Trained weights depend on the wording. If this fails, the template changed: give it a new version too.
-    assert (TEMPLATE, template_fingerprint()) == ("bump-edge/1", "67e816dcc59b3c27")
+    assert (TEMPLATE, template_fingerprint()) == ("bump-edge/2", "ea20f7cba1cec367")
 
 
 def test_the_prefix_is_the_same_for_every_user() -> None:
@@ -33,8 +36,24 @@ def test_the_prefix_is_the_same_for_every_user() -> None:
 def test_the_log_is_in_the_user_turn_in_order() -> None:
     user = ask("first thing", "second thing").user
     assert user.index("- first thing") < user.index("- second thing")
-    assert "Profile so far" not in user
-    assert "Profile so far:\nBuys tea." in ask("a", profile="Buys tea.").user
+    assert "Profile:\n" not in user
+    assert user.endswith("Profile of this person:")
+    update = ask("first thing", "second thing", profile="Buys tea.")
+    assert update.user.startswith("Profile:\nBuys tea.\n\nNew (")
+    assert update.user.index("- first thing") < update.user.index("- second thing")
+    assert update.user.endswith("Updated profile:")
+    assert update.system.startswith("You update")
+
+
+def test_an_update_says_of_a_new_line_what_is_needed() -> None:
+    line = Interaction(
+        item="Alien", type="rating", rating=4, timestamp=datetime(1999, 1, 2), meta={"genres": ["Horror", "SF", "Long"]}
+    )
+    one, two = (HistoryStats(count=9, types=types) for types in ({"rating": 9}, {"rating": 8, "search": 1}))
+    prompt = Prompt(interactions=(line,), stats=one, profile="Buys tea.")
+    assert prompt.render(line) == "Alien (rated 4; genres: Horror, SF)"
+    assert replace(prompt, stats=two).render(line) == "rating: Alien (rated 4; genres: Horror, SF)"
+    assert replace(prompt, profile=None).render(line) == "1999-01-02 rating: Alien (rated 4; genres: Horror, SF, Long)"
 
 
 def test_every_language_renders() -> None:

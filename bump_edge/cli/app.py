@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from bump_edge.cli import doctor, explain, export, import_, ingest, list_, models, path, profile, prompt, show
+from bump_edge.cli import (
+    corrections,
+    doctor,
+    explain,
+    export,
+    forget,
+    import_,
+    ingest,
+    list_,
+    models,
+    path,
+    profile,
+    prompt,
+    show,
+    versions,
+)
 from bump_edge.cli.output import wrap
 from bump_edge.errors import BumpEdgeError, CancelledError, UsageError
 from bump_edge.settings import load
@@ -22,9 +37,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 for command in (
-    profile.profile, ingest.ingest, show.show, list_.list_, prompt.prompt, explain.explain, export.export,
+    profile.profile,
+    ingest.ingest,
+    show.show,
+    list_.list_,
+    prompt.prompt,
+    explain.explain,
+    versions.history,
+    versions.diff,
+    versions.rollback,
+    corrections.edit,
+    corrections.pin,
+    corrections.block,
+    forget.forget,
+    export.export,
     import_.import_,
-):  # fmt: skip
+):
     app.command(name=command.__name__.rstrip("_"))(command)
 app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)

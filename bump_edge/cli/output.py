@@ -49,6 +49,8 @@ def emit_profile(profile: Profile, *, evidence: int = 3) -> None:
     emit()
     for number, entry in enumerate(profile.evidence, 1):
         emit(wrap(entry.sentence, indent=f"{number}. ", hanging="   "))
+        if entry.confirmed:
+            emit(dim("   - confirmed by a person"))
         for interaction in entry.interactions[:evidence]:
             emit(dim(wrap(interaction.as_record(max_chars=160), indent="   - ", hanging="     ")))
         if (more := len(entry.interactions) - evidence) > 0:

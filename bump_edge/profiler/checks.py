@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bump_edge.profiler import guards
+from bump_edge.profiler.claims import Claims
 from bump_edge.profiler.evidence import EvidenceIndex
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, guess_language, sentences, stems, words
@@ -24,6 +25,8 @@ REASONS: Mapping[str, str] = {
     "voice": "is in the first or second person",
     "gender": "gives a gender that no record states",
     "language": "is in another language than the profile",
+    "blocked": "is about a topic that a person blocked",
+    "rejected": "was taken out by a person before",
     "duplicate": "says what an earlier sentence says",
     "unfinished": "was cut off by the token limit",
     "unsupported": "has no evidence in the history",
@@ -66,9 +69,19 @@ def clean(text: str) -> str:
 
 
 def check(
-    text: str, prompt: Prompt, *, finished: bool = True, min_coverage: float = 0.6, max_evidence: int = 5
+    text: str,
+    prompt: Prompt,
+    *,
+    finished: bool = True,
+    min_coverage: float = 0.6,
+    max_evidence: int = 5,
+    standing: Sequence[Evidence] = (),
+    refuses: Callable[[str], str] | None = None,
 ) -> Checked:
     """Check what a model wrote for `prompt`.
+
+    Confirmed sentences among `standing` come first, whatever the model wrote. A standing sentence that the model kept
+    word for word keeps its evidence too, unless it says what is recent or gives a number: that must hold anew.
 
     Args:
         text: the raw generation.
@@ -76,34 +89,56 @@ def check(
         finished: False when the token limit cut the text; its last sentence then falls unless it ends like one.
         min_coverage: see `EvidenceIndex.support`.
         max_evidence: interactions kept for one sentence, ≥ 1.
+        standing: the sentences of the profile so far, with their evidence; those that a person confirmed stay.
+        refuses: why a person's word is against a sentence (a key of `REASONS`), or an empty string.
     """
     written = sentences(clean(text))
+    confirmed = [e for e in standing if e.confirmed]
+    stood = {_plain(e.sentence): e for e in standing}
     index = EvidenceIndex(prompt.interactions, prompt.stats, language=prompt.language)
     records = guards.Wording.of(prompt.interactions)
     dropped: Counter[str] = Counter()
-    kept: list[Evidence] = []
-    said: list[frozenset[str]] = []
-    length = 0
+    kept: list[Evidence] = list(confirmed)
+    said: list[frozenset[str]] = [frozenset(stems(e.sentence, prompt.language)) for e in confirmed]
+    length = sum(len(words(e.sentence)) for e in confirmed)
     for position, sentence in enumerate(written):
+        before = stood.get(_plain(sentence))
+        if before is not None and before.confirmed:
+            continue  # it stands already
         cut = not finished and position == len(written) - 1 and not _TERMINAL.search(sentence)
         reason = "unfinished" if cut else _guard(sentence, prompt.language, records)
+        if not reason and refuses is not None:
+            reason = refuses(sentence)
         content = frozenset(stems(sentence, prompt.language))
         if not reason and any(_repeats(content, earlier) for earlier in said):
             reason = "duplicate"
         support = None if reason else index.support(sentence, min_coverage=min_coverage, limit=max_evidence)
-        if support is not None and not support.interactions:
+        found = () if support is None else support.interactions
+        if before is not None and not _must_hold_anew(sentence, prompt.language):
+            # a habit in words that no record has (active on weekends) is supported by anything: new records add nothing
+            found = found if index.terms_of(sentence) else ()
+            found = tuple({i.digest: i for i in (*found, *before.interactions)}.values())[:max_evidence]
+        if not reason and not found:
             reason = "unsupported"
         size = len(words(sentence))
         if not reason and length + size > prompt.max_words:
             reason = "length"
-        if reason or support is None:
+        if reason:
             dropped[reason] += 1
             continue
         said.append(content)
         length += size
         ending = "" if _TERMINAL.search(sentence) else "."
-        kept.append(Evidence(sentence=sentence + ending, interactions=support.interactions))
+        kept.append(Evidence(sentence=sentence + ending, interactions=found))
     return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped))
+
+
+def _plain(sentence: str) -> str:
+    return " ".join(fold(w) for w in words(sentence))
+
+
+def _must_hold_anew(sentence: str, language: str) -> bool:
+    return any(c.isdigit() for c in sentence) or Claims.of(sentence, language).recent
 
 
 _VERBATIM_WORDS = 8

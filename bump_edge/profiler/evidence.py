@@ -101,6 +101,15 @@ class EvidenceIndex:
         chosen = self._strongest(found, pool, limit) if terms else pool[:limit]
         return Support(interactions=tuple(self._interactions[p] for p in chosen), coverage=coverage, missing=missing)
 
+    def terms_of(self, sentence: str) -> frozenset[str]:
+        """The content words of `sentence`, as stems, that occur in the records."""
+        relations = _relations(self._language)
+        return frozenset(
+            term
+            for term, written in self._terms(sentence)
+            if term in self._postings and fold(written) not in relations and term not in _relation_stems(self._language)
+        )
+
     def _matching(self, terms: Sequence[str]) -> list[int]:
         return sorted({p for t in terms for p in self._postings[t]})
 

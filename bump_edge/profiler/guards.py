@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from bump_edge.prompts import SYSTEM, neutralise
+from bump_edge.prompts import SYSTEM, UPDATE_SYSTEM, neutralise
 from bump_edge.text import fold, words
 from bump_edge.types import Interaction
 
@@ -164,5 +164,8 @@ def _instructions() -> tuple[re.Pattern[str], ...]:
 
 @cache
 def _template_runs() -> frozenset[tuple[str, ...]]:
-    tokens = [fold(w) for w in words(SYSTEM)]
-    return frozenset(tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1))
+    runs: set[tuple[str, ...]] = set()
+    for system in (SYSTEM, UPDATE_SYSTEM):
+        tokens = [fold(w) for w in words(system)]
+        runs.update(tuple(tokens[i : i + _ECHO_WORDS]) for i in range(len(tokens) - _ECHO_WORDS + 1))
+    return frozenset(runs)

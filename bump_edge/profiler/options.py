@@ -24,6 +24,16 @@ class ProfilerOptions:
         max_evidence: interactions kept as evidence for one sentence; ≥ 1.
         fallback: let the extractive backend write where nothing that the model wrote passes the checks; the
             manifest says so.
+        update: bring a profile up to date from its text and what is new, where that will do; False writes every
+            version anew from the history.
+        update_tokens: budget of the new interactions in an update, in the backend's tokens; ≥ 64.
+        rewrite_after: after so many updates a profile is written anew; ≥ 0.
+        rewrite_share: it is also when more than this share of the history is new; 0 to 1.
+        drift: or when an update would keep less than 1 − `drift` of its sentences; 0 to 1.
+        fade_interactions, fade_days: an update drops a sentence that none of the last so many interactions supports,
+            nor, where times are known, any of the last so many days (of which the newest 240 interactions are looked
+            at); ≥ 1 and ≥ 0.
+        similarity: cosine from which on a text is about a blocked topic, where the profiler has an embedder; 0 to 1.
         generation: how the model generates.
 
     Raises:
@@ -37,6 +47,14 @@ class ProfilerOptions:
     min_coverage: float = 0.6
     max_evidence: int = 5
     fallback: bool = True
+    update: bool = True
+    update_tokens: int = 300
+    rewrite_after: int = 12
+    rewrite_share: float = 0.5
+    drift: float = 0.6
+    fade_interactions: int = 60
+    fade_days: int = 60
+    similarity: float = 0.45
     generation: GenerationOptions = field(default_factory=GenerationOptions)
 
     def __post_init__(self) -> None:
@@ -46,6 +64,13 @@ class ProfilerOptions:
             ("max_interactions", 1, 10_000),
             ("min_coverage", 0, 1),
             ("max_evidence", 1, 100),
+            ("update_tokens", 64, 1_000_000),
+            ("rewrite_after", 0, 1_000_000),
+            ("rewrite_share", 0, 1),
+            ("drift", 0, 1),
+            ("fade_interactions", 1, 1_000_000_000),
+            ("fade_days", 0, 100_000),
+            ("similarity", 0, 1),
         )
         for name, low, high in ranges:
             value = getattr(self, name)

@@ -1,6 +1,6 @@
-"""From a history to a stored profile: select, prompt, generate, check, save.
+"""From a history to a stored profile: plan, select, prompt, generate, check, save.
 
-history ─select→ Prompt ─backend→ text ─check→ sentences with evidence ─save→ Profile
+history, or profile so far + what is new ─select→ Prompt ─backend→ text ─check→ sentences with evidence ─save→ Profile
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -16,30 +16,27 @@ import orjson
 
 from bump_edge.backends.base import Backend, Generation, GenerationOptions, generate
 from bump_edge.backends.extractive import ExtractiveBackend
-from bump_edge.errors import BumpEdgeError, CancelledError, EmptyHistoryError, NoProfileError, UsageError
+from bump_edge.errors import (
+    BumpEdgeError,
+    CancelledError,
+    NoProfileError,
+    ProfileChangedError,
+)
 from bump_edge.models import open_model
 from bump_edge.profiler.checks import Checked, check
 from bump_edge.profiler.options import ProfilerOptions
-from bump_edge.profiler.selection import select
-from bump_edge.prompts import LANGUAGES, TEMPLATE, Prompt, template_fingerprint
+from bump_edge.profiler.plan import Update
+from bump_edge.profiler.task import Task, Tasks
+from bump_edge.profiler.word import Embedder
+from bump_edge.prompts import TEMPLATE, Prompt, template_fingerprint
 from bump_edge.settings import load
 from bump_edge.store import ProfileDraft, Store
-from bump_edge.text import guess_language
 from bump_edge.types import LOCAL_USER, Interaction, Profile
 from bump_edge.version import __version__
 
 _GROUP = 64  # users whose profiles are saved in one transaction
 _AHEAD = 512  # users of whom is asked at a time whether their profiles are up to date
-_CHAT_OVERHEAD = 96  # tokens that a chat format and the line of facts may take
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Task:
-    """One user's prompt, and the revision of the history that it was made from."""
-
-    user_id: str
-    prompt: Prompt
-    revision: int
+_ATTEMPTS = 5  # to save a profile that others write too
 
 
 class Profiler:
@@ -50,13 +47,19 @@ class Profiler:
         backend: an open backend, or a model's name or path (``extractive``, ``smollm2``, ``./model.gguf``), or None
             for the model of the settings. A backend that the profiler opened is closed with it.
         options: settings; the defaults are the product's.
+        embedder: texts → vectors; with it, blocked topics are recognised in other words too.
 
     Raises:
         ModelError: the model does not exist or does not open.
     """
 
     def __init__(
-        self, store: Store, backend: Backend | str | None = None, *, options: ProfilerOptions | None = None
+        self,
+        store: Store,
+        backend: Backend | str | None = None,
+        *,
+        options: ProfilerOptions | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         self.store = store
         self.options = options or ProfilerOptions()
@@ -68,6 +71,9 @@ class Profiler:
         self._spare: ExtractiveBackend | None = None
         self._fingerprint = dict(self.backend.fingerprint())
         self.recipe = self._recipe()
+        self._tasks = Tasks(
+            store=store, backend=self.backend, options=self.options, recipe=self.recipe, embedder=embedder
+        )
 
     def __enter__(self) -> Profiler:
         return self
@@ -124,10 +130,9 @@ class Profiler:
             for start in range(0, len(ahead), size):
                 group = ahead[start : start + size]
                 failed: dict[str, BumpEdgeError] = {}
-                drafts = self._draft_group([u for u in dict.fromkeys(group) if u in stale], cancel, failed)
+                drafts = self._draft_group([u for u in dict.fromkeys(group) if u in stale], cancel, failed, anew=force)
                 stale.difference_update(group)  # who is named twice is written once
-                if drafts:
-                    self.store.save_profiles(drafts)
+                self._save(drafts, cancel, failed, anew=force)
                 for user_id, error in failed.items():
                     if on_error is None:
                         raise error
@@ -141,18 +146,23 @@ class Profiler:
             NotFoundError: the store has no such user.
             EmptyHistoryError: the user has no interaction left.
         """
-        return self._task(user_id).prompt
+        return self._tasks.make(user_id, anew=True).prompt
 
     def _draft_group(
-        self, user_ids: list[str], cancel: threading.Event | None, failed: dict[str, BumpEdgeError]
+        self,
+        user_ids: list[str],
+        cancel: threading.Event | None,
+        failed: dict[str, BumpEdgeError],
+        *,
+        anew: bool,
     ) -> list[ProfileDraft]:
         drafts: list[ProfileDraft] = []
         size = max(1, self.backend.batch_size)
         for start in range(0, len(user_ids), size):
-            tasks: list[_Task] = []
+            tasks: list[Task] = []
             for user_id in user_ids[start : start + size]:
                 try:
-                    tasks.append(self._task(user_id))
+                    tasks.append(self._tasks.make(user_id, anew=anew))
                 except BumpEdgeError as error:
                     failed[user_id] = error
             options = replace(self.options.generation, cancel=cancel)
@@ -166,54 +176,53 @@ class Profiler:
                     failed[task.user_id] = error
         return drafts
 
-    def _task(self, user_id: str) -> _Task:
-        revision = self.store.revision(user_id)
-        stats = self.store.stats(user_id)
-        if stats.count == 0:
-            raise EmptyHistoryError(
-                f"user {user_id!r} has no interactions: ingest some before asking for a profile",
-                details={"user_id": user_id},
-            )
-        options = self.options
-        # The language says how the system text reads, and the system text takes tokens: guess before selecting.
-        language = options.language or self._language(user_id)
-        bare = Prompt(interactions=(), stats=stats, language=language, max_words=options.max_words)
-        room = (
-            self.backend.context_tokens
-            - options.generation.max_tokens
-            - self.backend.count_tokens(bare.system)
-            - _CHAT_OVERHEAD
-        )
-        if room < 64:
-            raise UsageError(
-                f"the model {self.backend.model!r} has a context of {self.backend.context_tokens} tokens, of which "
-                f"{room} are left for the history: expected at least 64; lower max_tokens or take another model",
-                details={"context_tokens": self.backend.context_tokens, "room": room},
-            )
-        selection = select(
-            self.store,
-            user_id,
-            budget=min(room, options.prompt_tokens),
-            count_tokens=self.backend.count_tokens,
-            max_interactions=options.max_interactions,
-        )
-        return _Task(user_id=user_id, prompt=replace(bare, interactions=selection), revision=revision)
+    def _save(
+        self,
+        drafts: list[ProfileDraft],
+        cancel: threading.Event | None,
+        failed: dict[str, BumpEdgeError],
+        *,
+        anew: bool,
+    ) -> None:
+        """Save all in one transaction; where somebody was quicker, user by user, on what is there by then."""
+        try:
+            if drafts:
+                self.store.save_profiles(drafts)
+            return
+        except ProfileChangedError:
+            pass
+        for draft in drafts:
+            for attempt in range(_ATTEMPTS):
+                try:
+                    self.store.save_profiles([draft])
+                    break
+                except ProfileChangedError as error:
+                    if not anew and not self.store.stale([draft.user_id], self.recipe):
+                        break
+                    if attempt == _ATTEMPTS - 1:
+                        failed[draft.user_id] = error
+                        break
+                    again = self._draft_group([draft.user_id], cancel, failed, anew=anew)
+                    if not again:
+                        break
+                    (draft,) = again
 
-    def _language(self, user_id: str) -> str:
-        own_words = [i.text for i in self.store.history(user_id, limit=60, newest=True) if i.text]
-        language = guess_language(own_words)
-        return language if language in LANGUAGES else "en"
-
-    def _finish(self, task: _Task, written: Generation, options: GenerationOptions) -> ProfileDraft:
+    def _finish(self, task: Task, written: Generation, options: GenerationOptions) -> ProfileDraft:
         prompt, settings = task.prompt, self.options
-        checked = self._check(written, prompt)
+        checked = self._check(written, task)
+        if task.update is not None and _drifted(task.update, checked, settings.drift):
+            task = self._tasks.make(task.user_id, anew=True)
+            (written,) = generate(self.backend, [task.prompt], options)
+            task = replace(task, drifted=True)
+            prompt, checked = task.prompt, self._check(written, task)
         model, fallback = self.backend.model, None
-        if not checked.evidence and settings.fallback and self.backend.name != "extractive":
+        wrote_nothing = all(e.confirmed for e in checked.evidence)
+        if wrote_nothing and settings.fallback and self.backend.name != "extractive":
             fallback = {"requested": model, "dropped": dict(checked.dropped)}
             self._spare = self._spare or ExtractiveBackend()
             model = self._spare.model
             (written,) = generate(self._spare, [prompt], options)
-            checked = self._check(written, prompt)
+            checked = self._check(written, task)
         if not checked.evidence:
             raise NoProfileError(
                 f"{model!r} wrote {checked.written} sentences about user {task.user_id!r}, none of which may be "
@@ -229,19 +238,34 @@ class Profiler:
             manifest=self._manifest(task, written, checked, fallback),
             recipe=self.recipe,
             revision=task.revision,
+            position=task.position,
+            origin="write" if task.update is None else "update",
+            updates=0 if task.update is None else task.update.updates,
+            confirmed=frozenset(e.sentence for e in checked.evidence if e.confirmed),
+            after=task.after,
         )
 
-    def _check(self, written: Generation, prompt: Prompt) -> Checked:
+    def _check(self, written: Generation, task: Task) -> Checked:
+        prompt, standing = task.prompt, task.pins
+        if task.update is not None:
+            standing += tuple(e for e in task.update.kept if not e.confirmed)
+            # What the old sentences rest on is evidence as well as what is new.
+            earlier = {i.digest: i for e in standing for i in e.interactions}
+            known = {i.digest for i in prompt.interactions}
+            older = sorted((i for d, i in earlier.items() if d not in known), key=_when)
+            prompt = replace(prompt, interactions=(*older, *prompt.interactions))
         return check(
             written.text,
             prompt,
             finished=written.finish == "stop",
             min_coverage=self.options.min_coverage,
             max_evidence=self.options.max_evidence,
+            standing=standing,
+            refuses=task.word.refuses,
         )
 
     def _manifest(
-        self, task: _Task, written: Generation, checked: Checked, fallback: Mapping[str, Any] | None
+        self, task: Task, written: Generation, checked: Checked, fallback: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         selection = task.prompt.interactions
         manifest: dict[str, Any] = {
@@ -269,6 +293,19 @@ class Profiler:
                 "dropped": dict(sorted(checked.dropped.items())),
             },
         }
+        if task.update is not None:
+            update, texts = task.update, {e.sentence for e in checked.evidence}
+            old = [e.sentence for e in update.previous.evidence]
+            # by position, not by text: what is forgotten later must not live on here
+            manifest["update"] = {
+                "from": update.previous.version,
+                "new": update.count,
+                "kept": sum(sentence in texts for sentence in old),
+                "faded": list(update.faded),
+                "refused": list(update.refused),
+            }
+        if task.drifted:
+            manifest["drifted"] = True
         if fallback is not None:
             manifest["fallback"] = fallback
         return manifest
@@ -282,6 +319,17 @@ class Profiler:
             "options": self.options.as_dict(),
         }
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+def _drifted(update: Update, checked: Checked, drift: float) -> bool:
+    """Whether too little of the old profile is left: then its remains are no base for the next."""
+    texts = {e.sentence for e in checked.evidence}
+    kept = sum(e.sentence in texts for e in update.previous.evidence)
+    return kept < (1 - drift) * len(update.previous.evidence)
+
+
+def _when(interaction: Interaction) -> float:
+    return 0.0 if interaction.timestamp is None else interaction.timestamp.timestamp()
 
 
 def _digest(selection: Iterable[Interaction]) -> str:

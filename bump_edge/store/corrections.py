@@ -55,9 +55,18 @@ def put(connection: Connection, user_id: str, kind: Kind, text: str, *, active: 
         raise UsageError(f"the kind of a correction is {kind!r}: expected one of {', '.join(KINDS)}")
     if not 0 < len(text) <= MAX_CHARS:
         raise UsageError(f"the text of a correction has {len(text)} characters: expected 1 to {MAX_CHARS}")
-    ms = timestamp_ms(at or datetime.now(UTC))
     with connection.writing() as sql:
         no, *_ = need_user(sql, user_id)
+        before = sql.execute(
+            "SELECT 1 FROM corrections WHERE user_no = ? AND kind = ? AND text = ?", (no, kind, text)
+        ).fetchone()
+        if before is None and not active:
+            return False
+        ms = timestamp_ms(at or datetime.now(UTC))
+        if at is None:
+            # what is said now is later than what was said before, however coarse or wrong the clock
+            (last,) = sql.execute("SELECT coalesce(max(at), 0) FROM corrections WHERE user_no = ?", (no,)).fetchone()
+            ms = max(ms, last + 1)
         return put_row(sql, no, kind, text, ms, active=active)[1]
 
 

@@ -90,7 +90,13 @@ def any_marks(sql: sqlite3.Connection) -> bool:
 
 
 def forget(
-    connection: Connection, user_id: str, digests: Collection[bytes], derived: Iterable[Derived], *, remember: bool
+    connection: Connection,
+    user_id: str,
+    digests: Collection[bytes],
+    derived: Iterable[Derived],
+    *,
+    corrections: Collection[str],
+    remember: bool,
 ) -> tuple[list[int], list[int]]:
     """Delete interactions, and from every version of the profile what rests on them.
 
@@ -98,6 +104,7 @@ def forget(
     without a sentence is deleted.
 
     Args:
+        corrections: texts of pins and rejections to delete.
         remember: leave marks, so that the interactions do not come back when their log is read again.
 
     Returns:
@@ -107,14 +114,16 @@ def forget(
         NotFoundError: there is no such user.
     """
     plans = {d.version: d.keep for d in derived}
-    changed: list[int] = []
-    deleted: list[int] = []
     with connection.writing() as sql:
         no, *_ = need_user(sql, user_id)
         supporting = {bytes.fromhex(i) for plan in plans.values() for ids in plan.values() for i in ids}
         known = _ids(sql, no, supporting | set(digests))
         gone = {known[d]: d for d in digests if d in known}
         keeps = {v: {p: _known(known, ids) for p, ids in keep.items()} for v, keep in plans.items()}
+        sql.executemany(
+            "DELETE FROM corrections WHERE user_no = ? AND kind IN ('pin', 'reject') AND text = ?",
+            [(no, text) for text in corrections],
+        )
         if remember:
             key = key_of(sql)
             sql.executemany(

@@ -48,6 +48,7 @@ class StoreLife:
         forgotten: Collection[Interaction],
         derived: Iterable[Derived] = (),
         *,
+        corrections: Collection[str] = (),
         remember: bool = True,
     ) -> tuple[list[int], list[int]]:
         """Delete interactions for good, and from every version of the profile the sentences that rest on them.
@@ -58,6 +59,7 @@ class StoreLife:
             forgotten: the user's interactions.
             derived: which sentences of which version stay, and on what evidence; a version that is not named loses
                 those that have a forgotten interaction as evidence.
+            corrections: texts of pins and rejections that go too.
             remember: keep a mark of each, so that it is not taken in again when its log is read again.
 
         Returns:
@@ -67,7 +69,9 @@ class StoreLife:
             NotFoundError: there is no such user.
         """
         digests = {i.digest for i in forgotten}
-        return forgetting.forget(self._connection, user_id, digests, derived, remember=remember)
+        return forgetting.forget(
+            self._connection, user_id, digests, derived, corrections=corrections, remember=remember
+        )
 
     def forget_user(self, user_id: str) -> list[int]:
         """Delete a user with all that there is of them; returns the versions of the profile that went.

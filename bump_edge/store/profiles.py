@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from bump_edge.errors import NotFoundError, ProfileChangedError, StoreError, UsageError
+from bump_edge.errors import NotFoundError, ProfileChangedError, UsageError
 from bump_edge.store.connection import Connection
 from bump_edge.store.interactions import COLUMNS, interaction_of, moment, need_user
 from bump_edge.store.report import ProfileDraft
@@ -43,7 +43,8 @@ def save(connection: Connection, drafts: Iterable[ProfileDraft]) -> list[Profile
 
     Raises:
         NotFoundError: there is no such user.
-        StoreError: an interaction of the evidence is not, or no longer, in the user's history.
+        ProfileChangedError: an interaction of the evidence is not, or no longer, in the user's history, or another
+            version than the one that a draft follows is the latest.
         UsageError: a draft is empty, or an id is none.
     """
     with connection.writing() as sql:
@@ -64,7 +65,7 @@ def _save_one(sql: sqlite3.Connection, draft: ProfileDraft) -> int:
     )
     found = dict(rows.fetchall())
     if missing := [i for i, digest in wanted.items() if digest not in found]:
-        raise StoreError(
+        raise ProfileChangedError(
             f"{len(missing)} interactions that the profile of user {draft.user_id!r} rests on are not in the history "
             f"({missing[0]}, …): it changed meanwhile. Write the profile again.",
             details={"user_id": draft.user_id, "interactions": missing},

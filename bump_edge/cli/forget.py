@@ -1,0 +1,121 @@
+"""`bump-edge forget`: delete interactions, a topic, a span of time or a user, and what was derived from them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bump_edge.cli import options
+from bump_edge.cli.output import dim, emit, emit_json, wrap
+from bump_edge.errors import BumpEdgeError, UsageError
+
+if TYPE_CHECKING:
+    from bump_edge.profiler.forget import Plan, Receipt
+    from bump_edge.store import Store
+
+_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+
+
+def forget(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Interactions, by (the beginnings of) their ids.")
+    ] = None,
+    topic: Annotated[str | None, typer.Option("--topic", help="What the interactions are about.")] = None,
+    since: Annotated[datetime | None, typer.Option("--since", formats=_FORMATS, help="From then on (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", formats=_FORMATS, help="Before then (UTC).")] = None,
+    everything: Annotated[bool, typer.Option("--everything", help="The user, with all that there is.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and change nothing.")] = False,
+    block: Annotated[bool, typer.Option("--block", help="With --topic: keep it out from now on, too.")] = False,
+    rewrite: Annotated[bool, typer.Option(help="Write the profile anew from what remains.")] = True,
+    yes: options.Yes = False,
+    model: options.Model = None,
+    user: options.User = None,
+    db: options.Db = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Delete for good, from the history and from every version of the profile; prints a receipt."""
+    from bump_edge.profiler.forget import forget as carry_out
+    from bump_edge.profiler.forget import plan_forget
+
+    session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
+    if block and topic is None:
+        raise UsageError("--block goes with --topic: `bump-edge block` keeps anything else out")
+    with session.open_store() as store:
+        user_id = options.pick_user(store, user)
+        plan = plan_forget(
+            store, user_id, interactions=ids or (), topic=topic, since=since, until=until, everything=everything
+        )
+        if dry_run:
+            _show(session, plan)
+            return
+        if not yes:
+            _confirm(plan)
+        if block and topic is not None:
+            store.correct(user_id, "topic", topic)
+        had_profile = store.standing(user_id) is not None
+        receipt = carry_out(store, plan)
+        if rewrite and had_profile and not everything and plan.sentences and store.count(user_id):
+            receipt = _rewrite(session, store, user_id, receipt)
+    _print(session, receipt)
+
+
+def _rewrite(session: options.Session, store: Store, user_id: str, receipt: Receipt) -> Receipt:
+    from bump_edge.profiler import Profiler
+
+    try:
+        with Profiler(store, session.settings.model) as profiler:
+            return replace(receipt, profile_version=profiler.profile(user_id).version)
+    except BumpEdgeError as error:
+        # what was to go is gone: that nothing new could be written is another matter
+        session.note(f"the profile was not written anew: {error.message}")
+        return receipt
+
+
+def _confirm(plan: Plan) -> None:
+    what = f"all that there is about user {plan.user_id!r}" if plan.everything else _count(plan)
+    if not sys.stdin.isatty():
+        raise UsageError(f"this would delete {what}: confirm with --yes, or look first with --dry-run")
+    if not typer.confirm(f"delete {what}? This cannot be undone.", err=True):
+        raise UsageError("nothing was deleted")
+
+
+def _count(plan: Plan) -> str:
+    gone = sum(map(len, plan.sentences.values()))
+    return f"{len(plan.interactions)} interactions of user {plan.user_id!r} and {gone} sentences of profiles"
+
+
+def _show(session: options.Session, plan: Plan) -> None:
+    if session.json:
+        emit_json(plan.as_dict())
+        return
+    emit(f"Would delete {_count(plan)}:")
+    for interaction in plan.interactions[:20]:
+        emit(dim(wrap(f"{interaction.id[:8]} {interaction.as_record(max_chars=160)}", indent="  ", hanging="    ")))
+    if len(plan.interactions) > 20:
+        emit(dim(f"  and {len(plan.interactions) - 20} more"))
+    for version, sentences in plan.sentences.items():
+        for sentence in sentences:
+            emit(wrap(f"version {version}: {sentence}", indent="  ", hanging="    "))
+
+
+def _print(session: options.Session, receipt: Receipt) -> None:
+    if session.json:
+        emit_json(receipt.as_dict())
+        return
+    scan = receipt.scan
+    emit(f"Deleted {receipt.interactions} interactions and {receipt.sentences} sentences of profiles.")
+    emit(
+        wrap(
+            f"Searched {scan.bytes} bytes of {', '.join(scan.files)} for {scan.needles} pieces of what was deleted: "
+            f"{scan.found or 'none'} found."
+        )
+    )
+    if not receipt.wal_truncated:
+        emit(wrap("Another process has the store open: its write-ahead log is cleared when that one closes it."))
+    if receipt.profile_version is not None:
+        emit(f"The profile was written anew as version {receipt.profile_version}.")
