@@ -36,6 +36,7 @@ def import_(
     for count, what in (
         (report.forgotten, "interactions forgotten here and left out"),
         (report.removed, "interactions forgotten there and deleted here"),
+        (report.corrections_removed, "corrections forgotten there and deleted here"),
         (report.versions_changed, "profile versions shortened"),
         (report.versions_removed, "profile versions deleted"),
         (report.withheld, "profile versions left out, because they may rest on what was forgotten here"),

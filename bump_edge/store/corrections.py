@@ -65,7 +65,11 @@ def put(connection: Connection, user_id: str, kind: Kind, text: str, *, active: 
         ms = timestamp_ms(at or datetime.now(UTC))
         if at is None:
             # what is said now is later than what was said before, however coarse or wrong the clock
-            (last,) = sql.execute("SELECT coalesce(max(at), 0) FROM corrections WHERE user_no = ?", (no,)).fetchone()
+            (last,) = sql.execute(
+                """SELECT coalesce(max(at), 0) FROM (SELECT at FROM corrections WHERE user_no = ?1
+                   UNION ALL SELECT at FROM forgotten_corrections WHERE user_no = ?1)""",
+                (no,),
+            ).fetchone()
             ms = max(ms, last + 1)
         return put_row(sql, no, kind, text, ms, active=active)[1]
 

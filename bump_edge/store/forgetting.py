@@ -12,13 +12,14 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
 from bump_edge.store.connection import Connection
 from bump_edge.store.interactions import need_user
-from bump_edge.types import Interaction
+from bump_edge.types import Interaction, timestamp_ms
 
 _SCAN_BYTES = 1 << 22
 _SCAN_WORK = 4_000_000_000  # needles × bytes; beyond that, a part of the needles is searched for
@@ -120,10 +121,8 @@ def forget(
         known = _ids(sql, no, supporting | set(digests))
         gone = {known[d]: d for d in digests if d in known}
         keeps = {v: {p: _known(known, ids) for p, ids in keep.items()} for v, keep in plans.items()}
-        sql.executemany(
-            "DELETE FROM corrections WHERE user_no = ? AND kind IN ('pin', 'reject') AND text = ?",
-            [(no, text) for text in corrections],
-        )
+        for text in corrections:
+            _unsay(sql, no, text, remember=remember)
         if remember:
             key = key_of(sql)
             sql.executemany(
@@ -132,6 +131,46 @@ def forget(
         changed, deleted = take_out(sql, no, set(gone), keeps)
         pack(sql)
     return changed, deleted
+
+
+def _unsay(sql: sqlite3.Connection, user_no: int, text: str, *, remember: bool) -> None:
+    """Delete a pin or rejection, with a mark, so that another store does not bring it back."""
+    rows = sql.execute(
+        "SELECT kind, at FROM corrections WHERE user_no = ? AND kind IN ('pin', 'reject') AND text = ?", (user_no, text)
+    ).fetchall()
+    key = key_of(sql)
+    for kind, at in rows:
+        sql.execute("DELETE FROM corrections WHERE user_no = ? AND kind = ? AND text = ?", (user_no, kind, text))
+        if remember:
+            now = timestamp_ms(datetime.now(UTC))
+            put_unsaid(sql, user_no, key, correction_mark(kind, text, key), max(at, now))
+
+
+def correction_mark(kind: str, text: str, key: bytes) -> bytes:
+    """What is kept of a deleted correction."""
+    return hashlib.blake2b(orjson.dumps(["correction", kind, text]), key=key, digest_size=16).digest()
+
+
+def put_unsaid(sql: sqlite3.Connection, user_no: int, key: bytes, one: bytes, at: int) -> bool:
+    """Keep the mark of a deleted correction; whether it is new, or later than the one that is there."""
+    done = sql.execute(
+        """INSERT INTO forgotten_corrections(user_no, key, mark, at) VALUES (?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET at = excluded.at WHERE excluded.at > at""",
+        (user_no, key, one, at),
+    )
+    return done.rowcount > 0
+
+
+def unsaid(sql: sqlite3.Connection, user_no: int) -> Callable[[str, str, int], bool]:
+    """Whether a correction (kind, text, time) was deleted at its time or later, here or in another store."""
+    marks: dict[bytes, dict[bytes, int]] = {}
+    for key, one, at in sql.execute("SELECT key, mark, at FROM forgotten_corrections WHERE user_no = ?", (user_no,)):
+        marks.setdefault(key, {})[one] = at
+
+    def deleted(kind: str, text: str, at: int) -> bool:
+        return any(those.get(correction_mark(kind, text, key), at - 1) >= at for key, those in marks.items())
+
+    return deleted
 
 
 def take_out(

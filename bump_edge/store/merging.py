@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -54,6 +54,8 @@ class Merge:
         self._changed = False
         self._settled = False
         self._removed = False
+        self._new_unsaid = False
+        self._is_unsaid: Callable[[str, str, int], bool] | None = None
         self._touched: set[int] = set()
         self._doubtful: dict[int, set[tuple[str, int]]] = {}
         self._known: dict[bytes, int] = {}
@@ -69,6 +71,13 @@ class Merge:
         for mark in marks:
             if self._sql.execute(statement, (self._no, mark) if own else (self._no, key, mark)).rowcount:
                 self._new_marks.setdefault(key, set()).add(mark)
+                self._counts["marks"] += 1
+
+    def unsaid(self, key: bytes, marks: Iterable[tuple[bytes, int]]) -> None:
+        """Corrections that were deleted in a store with this key, and when."""
+        for mark, at in marks:
+            if forgetting.put_unsaid(self._sql, self._no, key, mark, at):
+                self._new_unsaid = True
                 self._counts["marks"] += 1
 
     def gone(self, uids: Iterable[bytes]) -> None:
@@ -89,6 +98,10 @@ class Merge:
     def correction(self, kind: str, text: str, ms: int, active: bool) -> None:
         """One correction: the later word holds."""
         self._flush()
+        if self._is_unsaid is None:
+            self._is_unsaid = forgetting.unsaid(self._sql, self._no)
+        if self._is_unsaid(kind, text, ms):
+            return
         taken, _ = put_row(self._sql, self._no, kind, text, ms, active=active)
         self._counts["corrections"] += taken
 
@@ -136,6 +149,16 @@ class Merge:
     def _forget(self) -> None:
         """Delete what other stores forgot."""
         self._settled = True
+        if self._new_unsaid:
+            is_unsaid = forgetting.unsaid(self._sql, self._no)
+            query = "SELECT kind, text, at FROM corrections WHERE user_no = ?"
+            for kind, text, at in self._sql.execute(query, (self._no,)).fetchall():
+                if is_unsaid(kind, text, at):
+                    self._sql.execute(
+                        "DELETE FROM corrections WHERE user_no = ? AND kind = ? AND text = ?", (self._no, kind, text)
+                    )
+                    self._counts["corrections_removed"] += 1
+                    self._changed = True
         if not self._new_marks:
             return
         gone = {

@@ -31,7 +31,7 @@ MARKS = 1000
 _MAX_HEADER = 4096
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999 in milliseconds
 _MOST = 1 << 53
-_SECTIONS = {"marks": 0, "gone": 1, "interaction": 2, "correction": 3, "version": 4}
+_SECTIONS = {"marks": 0, "unsaid": 1, "gone": 2, "interaction": 3, "correction": 4, "version": 5}
 _BARE = "imported"  # key of a manifest: what a version was that came without its evidence
 
 
@@ -110,6 +110,11 @@ def user_line(user_id: str) -> bytes:
 def marks_line(key: bytes, marks: Sequence[bytes]) -> bytes:
     """Marks of forgotten interactions under one key."""
     return _line({"marks": [m.hex() for m in marks], "key": key.hex()})
+
+
+def unsaid_line(key: bytes, marks: Sequence[tuple[bytes, int]]) -> bytes:
+    """Marks of deleted corrections under one key, with their times."""
+    return _line({"unsaid": [[m.hex(), at] for m, at in marks], "key": key.hex()})
 
 
 def gone_line(uids: Sequence[bytes]) -> bytes:
@@ -231,6 +236,11 @@ def read(line: bytes) -> tuple[str, Any]:
     if kind == "marks":
         _object(found, "the line", ("marks", "key"))
         return kind, (_bytes(found["key"], "key"), _list_of_bytes(found["marks"], "marks"))
+    if kind == "unsaid":
+        pairs = _object(found, "the line", ("unsaid", "key"))["unsaid"]
+        _need(isinstance(pairs, list) and all(isinstance(p, list) and len(p) == 2 for p in pairs), "unsaid is no pairs")
+        key = _bytes(found["key"], "key")
+        return kind, (key, [(_bytes(m, "unsaid"), _number(at, "at", _EARLIEST, _LATEST)) for m, at in pairs])
     _need(kind in _SECTIONS, f"{kind[:40]!r} is no kind of line")
     value = _object(found, "the line", (kind,))[kind]
     if kind == "gone":

@@ -121,7 +121,7 @@ class ExportReport:
 
     Args:
         users, interactions, corrections, versions: how many of each.
-        marks: marks of forgotten interactions.
+        marks: marks of forgotten interactions and corrections.
         histories: whether interactions were to be in it.
         bytes: of the whole file.
         sha256: of all lines but the last, as the last one says it.
@@ -155,6 +155,7 @@ class ImportReport:
         removed: interactions of this store that are deleted now, because they were forgotten in the other one.
         marks: marks that were new.
         corrections: corrections that were new or later than the ones here.
+        corrections_removed: corrections of this store that are deleted now, because they were in the other one.
         versions: versions of profiles that were new.
         versions_changed, versions_removed: those that lost sentences, or everything, to what was forgotten.
         withheld: versions without evidence that were left out, because something was forgotten here and nobody can
@@ -170,6 +171,7 @@ class ImportReport:
     removed: int = 0
     marks: int = 0
     corrections: int = 0
+    corrections_removed: int = 0
     versions: int = 0
     versions_changed: int = 0
     versions_removed: int = 0

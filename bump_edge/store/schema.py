@@ -172,6 +172,13 @@ CREATE TABLE forgotten_elsewhere (
     mark BLOB NOT NULL,
     PRIMARY KEY (user_no, key, mark)
 ) WITHOUT ROWID;
+CREATE TABLE forgotten_corrections (
+    user_no INTEGER NOT NULL REFERENCES users(no) ON DELETE CASCADE,
+    key BLOB NOT NULL,
+    mark BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (user_no, key, mark)
+) WITHOUT ROWID;
 """
 
 
@@ -180,7 +187,8 @@ def moved(db: Database) -> None:
 
     `profiles.uid` is random, so that it says nothing about the text; it travels with the version and tells that two
     copies are one. `gone_profiles` keeps the names of versions of which forgetting left nothing.
-    `forgotten_elsewhere` holds marks as `forgotten` does, under the keys of the stores that they come from.
+    `forgotten_elsewhere` holds marks as `forgotten` does, under the keys of the stores that they come from, and
+    `forgotten_corrections` marks of corrections that were deleted, with the time: a later word stands.
     """
     _run(db, _MOVED)
 

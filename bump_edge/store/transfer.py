@@ -10,6 +10,8 @@ a machine in it: equal content, equal bytes.
    * ``{"user":ID}``
    * ``{"marks":[MARK,…],"key":KEY}``: what was forgotten, up to 1,000 a line; MARK is the 16-byte BLAKE2b of an
      interaction's id (its 16 bytes) with KEY. Who holds the file can test a guess against it, as who holds the store.
+   * ``{"unsaid":[[MARK,AT],…],"key":KEY}``: pins and rejections that were deleted up to AT, up to 1,000 a line; MARK is
+     the BLAKE2b of the JSON ``["correction",kind,text]``. A later word stands.
    * ``{"gone":[UID,…]}``: versions of the profile of which forgetting left nothing, up to 1,000 a line
    * ``{"interaction":{"id","at","type","item","text","rating","meta"}}``: `id` is `types.content_digest`, the others
      are left out when there is nothing. First those without a time in the order of ingest, then by `at` and `id`.
@@ -22,8 +24,8 @@ The last line must be exactly this, byte for byte, so that a file cut anywhere, 
 taken away, is refused whole. That is also why an export is not compressed: bytes of a gzip header are covered by
 nothing. The checksum is no signature: it does not say who wrote the file.
 
-Without histories, interactions and marks are left out, `evidence` is empty, `origin` is ``import``, and the manifest
-has ``"imported":{"origin":…,"evidence":[how many interactions each sentence rested on]}``.
+Without histories, interactions and all marks are left out, `evidence` is empty, `origin` is ``import``, and the
+manifest has ``"imported":{"origin":…,"evidence":[how many interactions each sentence rested on]}``.
 
 What merging does is in `bump_edge.store.merging`. Importing both ways ends with equal exports on both sides; only
 interactions without a time keep the order in which each store took them in. A user deleted as a whole leaves nothing
@@ -175,6 +177,13 @@ def _export(connection: Connection, stream: BinaryIO, wanted: list[str] | None, 
                     while part := [bytes(mark) for _, mark in islice(group, records.MARKS)]:
                         counts["marks"] += len(part)
                         out.line(records.marks_line(of, part))
+                unsaid = sql.execute(
+                    "SELECT key, mark, at FROM forgotten_corrections WHERE user_no = ? ORDER BY key, mark", (no,)
+                )
+                for of, group in groupby(unsaid, key=lambda row: bytes(row[0])):
+                    while pairs := [(bytes(mark), at) for _, mark, at in islice(group, records.MARKS)]:
+                        counts["marks"] += len(pairs)
+                        out.line(records.unsaid_line(of, pairs))
             gone = sql.execute("SELECT uid FROM gone_profiles WHERE user_no = ? ORDER BY uid", (no,))
             while rows := gone.fetchmany(records.MARKS):
                 out.line(records.gone_line([uid for (uid,) in rows]))
@@ -271,7 +280,7 @@ def import_(connection: Connection, source: Path | str | BinaryIO) -> ImportRepo
             f"{name} cannot be read ({error.strerror or error}): expected an export. Nothing was taken in.",
             details={"source": name},
         ) from error
-    if counts["removed"]:
+    if counts["removed"] or counts["versions_removed"] or counts["corrections_removed"]:
         forgetting.truncate_wal(connection)
     counts["duplicates"] = counts["interactions"] - counts["added"] - counts["forgotten"]
     return ImportReport(**counts)
@@ -299,13 +308,15 @@ def _import(connection: Connection, stream: BinaryIO, name: str) -> Counter[str]
                     raise BadRecord("it comes before the first user")
                 if records.section(kind) < place:
                     raise BadRecord(f"{kind} comes too late within its user")
-                if not histories and kind in ("marks", "interaction"):
+                if not histories and kind in ("marks", "unsaid", "interaction"):
                     raise BadRecord(f"there is a line of {kind} in an export without histories")
                 place = records.section(kind)
                 if kind == "interaction":
                     merge.interaction(records.read_interaction(value, current))
                 elif kind == "marks":
                     merge.marks(*value)
+                elif kind == "unsaid":
+                    merge.unsaid(*value)
                 elif kind == "gone":
                     merge.gone(value)
                 elif kind == "correction":

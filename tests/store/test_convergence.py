@@ -21,8 +21,9 @@ kinds = [
     st.tuples(st.just("forget"), users, numbers),
     st.tuples(
         st.just("correct"), users, st.sampled_from(["pin", "topic"]), st.sampled_from(SENTENCES), st.booleans(),
-        st.integers(0, 4),
+        st.sampled_from([0, 1, 2, 3, 10**13]),
     ),
+    st.tuples(st.just("unsay"), users, st.sampled_from(SENTENCES)),
     st.tuples(
         st.just("profile"), users,
         st.dictionaries(st.sampled_from(SENTENCES), st.tuples(numbers, st.booleans()), min_size=1, max_size=3),
@@ -54,6 +55,8 @@ def apply(store: Store, step: tuple) -> None:  # type: ignore[type-arg]
         held = {i.id for i in store.history(user)}
         gone = [act(n, user) for n in rest[0] if act(n, user).id in held]
         store.forget(user, gone, judged(store, user, {i.id for i in gone}) if kind == "judge" else ())
+    elif kind == "unsay":
+        store.forget(user, [], corrections=[rest[0]])
     elif kind == "correct":
         what, text, active, at = rest
         store.correct(user, what, text, active=active, at=from_timestamp_ms(at))

@@ -101,9 +101,11 @@ def test_two_devices_edited_apart_end_the_same_both_ways(tmp_path: Path) -> None
         a.ingest([act(n) for n in range(10, 14)])
         b.ingest([act(n) for n in range(12, 18)])
         a.correct("anna", "pin", "Reads maps.", at=from_timestamp_ms(10_000))
+        b.correct("anna", "pin", "Reads maps.", at=from_timestamp_ms(5))
         b.correct("anna", "pin", "Reads maps.", active=False, at=from_timestamp_ms(20_000))
         b.correct("anna", "topic", "tea", at=from_timestamp_ms(4000))
         a.correct("anna", "reject", "Is rude.", at=from_timestamp_ms(1))
+        b.correct("anna", "pattern", "x+", at=from_timestamp_ms(6))
         b.correct("anna", "pattern", "x+", active=False, at=from_timestamp_ms(7))
         a.correct("anna", "pattern", "x+", at=from_timestamp_ms(7))
         save(a, [("Made on a.", [act(10)])])
@@ -205,6 +207,25 @@ def test_a_sentence_that_nobody_looked_at_without_all_that_was_forgotten_goes(tm
         load(a, dump(b))
         load(b, from_a)
         assert [e.sentence for e in a.profile("anna").evidence] == ["Of one."]
+        assert dump(a) == dump(b)
+
+
+def test_a_correction_that_was_forgotten_does_not_come_back_and_a_later_word_stands(tmp_path: Path) -> None:
+    with open_new(tmp_path, "a") as a, open_new(tmp_path, "b") as b:
+        a.ingest([act(0)])
+        for text in ("Is ill.", "Is kind."):
+            a.correct("anna", "pin", text)
+        load(b, dump(a))
+        a.forget("anna", [], corrections=["Is ill."])
+        assert b"Is ill" not in dump(a)
+        assert load(a, dump(b)).corrections == 0
+        assert load(b, dump(a)).corrections_removed == 1
+        assert b.scan([b"Is ill."]).found == 0
+        assert [c.text for c in a.corrections("anna")] == [c.text for c in b.corrections("anna")] == ["Is kind."]
+        assert dump(a) == dump(b)
+        assert b.correct("anna", "pin", "Is ill.")
+        load(a, dump(b))
+        assert [c.text for c in a.corrections("anna")] == ["Is kind.", "Is ill."]
         assert dump(a) == dump(b)
 
 
@@ -378,6 +399,7 @@ DEEP = (
         (sealed(HEAD, ANNA, {"interaction": {"id": "zz", "text": "t"}}), "id is not hexadecimal"),
         (sealed(HEAD, ANNA, {"gone": ["AB" * 16]}), "32 hexadecimal digits"),
         (sealed(HEAD, ANNA, {"marks": ["ab" * 16]}), "the line has no key"),
+        (sealed(HEAD, ANNA, {"unsaid": ["ab" * 16], "key": "ab" * 16}), "unsaid is no pairs"),
         (sealed(HEAD, ANNA, {"correction": {"kind": "praise", "text": "t", "at": 1, "active": True}}), "no kind of"),
         (sealed(HEAD, ANNA, {"correction": {"kind": "pin", "text": " t", "at": 1, "active": True}}), "no correction's"),
         (sealed(HEAD, ANNA, {"correction": {"kind": "pin", "text": "t", "at": 1, "active": 1}}), "active is not"),
