@@ -27,11 +27,13 @@ _HOME_OF = {
     "Chunk": "backends.base",
     "EmptyHistoryError": "errors",
     "Evidence": "types",
+    "ExportReport": "store",
     "ExtractiveBackend": "backends.extractive",
     "Generation": "backends.base",
     "GenerationError": "errors",
     "GenerationOptions": "backends.base",
     "HistoryStats": "types",
+    "ImportReport": "store",
     "IngestReport": "store",
     "InputError": "errors",
     "Interaction": "types",
@@ -97,7 +99,7 @@ if TYPE_CHECKING:
     from bump_edge.profiler import Profiler, ProfilerOptions
     from bump_edge.prompts import Prompt
     from bump_edge.settings import Settings
-    from bump_edge.store import IngestReport, Store, UserSummary
+    from bump_edge.store import ExportReport, ImportReport, IngestReport, Store, UserSummary
     from bump_edge.types import LOCAL_USER, Evidence, HistoryStats, Interaction, Profile
 
 __all__ = [
@@ -113,11 +115,13 @@ __all__ = [
     "Chunk",
     "EmptyHistoryError",
     "Evidence",
+    "ExportReport",
     "ExtractiveBackend",
     "Generation",
     "GenerationError",
     "GenerationOptions",
     "HistoryStats",
+    "ImportReport",
     "IngestReport",
     "InputError",
     "Interaction",

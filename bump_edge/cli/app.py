@@ -12,7 +12,9 @@ from bump_edge.cli import (
     corrections,
     doctor,
     explain,
+    export,
     forget,
+    import_,
     ingest,
     list_,
     models,
@@ -48,6 +50,8 @@ for command in (
     corrections.pin,
     corrections.block,
     forget.forget,
+    export.export,
+    import_.import_,
 ):
     app.command(name=command.__name__.rstrip("_"))(command)
 app.add_typer(models.app, name="models")

@@ -6,6 +6,7 @@ the later change wins, also when it took something back.
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -57,26 +58,39 @@ def put(connection: Connection, user_id: str, kind: Kind, text: str, *, active: 
     with connection.writing() as sql:
         no, *_ = need_user(sql, user_id)
         before = sql.execute(
-            "SELECT active FROM corrections WHERE user_no = ? AND kind = ? AND text = ?", (no, kind, text)
+            "SELECT 1 FROM corrections WHERE user_no = ? AND kind = ? AND text = ?", (no, kind, text)
         ).fetchone()
         if before is None and not active:
             return False
         ms = timestamp_ms(at or datetime.now(UTC))
         if at is None:
             # what is said now is later than what was said before, however coarse or wrong the clock
-            (last,) = sql.execute("SELECT coalesce(max(at), 0) FROM corrections WHERE user_no = ?", (no,)).fetchone()
+            (last,) = sql.execute(
+                """SELECT coalesce(max(at), 0) FROM (SELECT at FROM corrections WHERE user_no = ?1
+                   UNION ALL SELECT at FROM forgotten_corrections WHERE user_no = ?1)""",
+                (no,),
+            ).fetchone()
             ms = max(ms, last + 1)
-        done = sql.execute(
-            """INSERT INTO corrections(user_no, kind, text, at, active) VALUES (?, ?, ?, ?, ?)
-               ON CONFLICT DO UPDATE SET at = excluded.at, active = excluded.active
-               WHERE excluded.at > at OR (excluded.at = at AND excluded.active > active)""",
-            (no, kind, text, ms, active),
-        )
-        changed = done.rowcount > 0 and active != bool(before and before[0])
-        if changed:
-            # what a profile may say is another matter now: the latest one is no longer up to date
-            sql.execute("UPDATE users SET revision = revision + 1 WHERE no = ?", (no,))
-        return changed
+        return put_row(sql, no, kind, text, ms, active=active)[1]
+
+
+def put_row(sql: sqlite3.Connection, user_no: int, kind: str, text: str, ms: int, *, active: bool) -> tuple[bool, bool]:
+    """Put one correction, checked before; returns whether it was taken, and whether anything changed in what holds."""
+    before = sql.execute(
+        "SELECT active FROM corrections WHERE user_no = ? AND kind = ? AND text = ?", (user_no, kind, text)
+    ).fetchone()
+    done = sql.execute(
+        """INSERT INTO corrections(user_no, kind, text, at, active) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET at = excluded.at, active = excluded.active
+           WHERE excluded.at > at OR (excluded.at = at AND excluded.active > active)""",
+        (user_no, kind, text, ms, active),
+    )
+    taken = done.rowcount > 0
+    changed = taken and active != bool(before and before[0])
+    if changed:
+        # what a profile may say is another matter now: the latest one is no longer up to date
+        sql.execute("UPDATE users SET revision = revision + 1 WHERE no = ?", (user_no,))
+    return taken, changed
 
 
 def every(connection: Connection, user_id: str, *, taken_back: bool = False) -> list[Correction]:

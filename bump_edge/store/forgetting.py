@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -22,7 +23,7 @@ import orjson
 from bump_edge.errors import StoreLockedError
 from bump_edge.store.connection import Connection
 from bump_edge.store.interactions import need_user
-from bump_edge.types import Interaction
+from bump_edge.types import Interaction, timestamp_ms
 
 _WAIT_S = 3.0
 _REWRITE_ALWAYS = 32 << 20  # bytes: less than a second's work
@@ -74,11 +75,25 @@ def key_of(sql: sqlite3.Connection) -> bytes:
 
 def marked(sql: sqlite3.Connection, user_no: int) -> Callable[[bytes], bool] | None:
     """Whether an interaction, by its digest, was forgotten; None for a user who had nothing forgotten."""
-    marks = {bytes(m) for (m,) in sql.execute("SELECT mark FROM forgotten WHERE user_no = ?", (user_no,))}
+    marks: dict[bytes, set[bytes]] = {}
+    for key, one in sql.execute(MARKS, {"own": key_of(sql), "no": user_no}):
+        marks.setdefault(bytes(key), set()).add(bytes(one))
     if not marks:
         return None
-    key = key_of(sql)
-    return lambda digest: mark(digest, key) in marks
+    return lambda digest: any(mark(digest, key) in those for key, those in marks.items())
+
+
+MARKS = """
+SELECT :own, mark FROM forgotten WHERE user_no = :no
+UNION SELECT key, mark FROM forgotten_elsewhere WHERE user_no = :no ORDER BY 1, 2
+"""
+"""`(key, mark)` of all that a user had forgotten, here and in the stores that were merged into this one."""
+
+
+def any_marks(sql: sqlite3.Connection) -> bool:
+    """Whether anything was forgotten by anyone."""
+    query = "SELECT EXISTS (SELECT 1 FROM forgotten) OR EXISTS (SELECT 1 FROM forgotten_elsewhere)"
+    return bool(sql.execute(query).fetchone()[0])
 
 
 def forget(
@@ -106,32 +121,85 @@ def forget(
         NotFoundError: there is no such user.
     """
     plans = {d.version: d.keep for d in derived}
-    changed: list[int] = []
-    deleted: list[int] = []
     with connection.writing() as sql:
         no, *_ = need_user(sql, user_id)
         supporting = {bytes.fromhex(i) for plan in plans.values() for ids in plan.values() for i in ids}
         known = _ids(sql, no, supporting | set(digests))
         gone = {known[d]: d for d in digests if d in known}
-        for profile, version in sql.execute(
-            "SELECT id, version FROM profiles WHERE user_no = ? ORDER BY version", (no,)
-        ).fetchall():
-            keep = plans.get(version)
-            links = None if keep is None else {p: _known(known, ids) for p, ids in keep.items()}
-            outcome = _rewrite(sql, profile, set(gone), links)
-            if outcome is not None:
-                (changed if outcome else deleted).append(version)
-        sql.executemany(
-            "DELETE FROM corrections WHERE user_no = ? AND kind IN ('pin', 'reject') AND text = ?",
-            [(no, text) for text in corrections],
-        )
+        keeps = {v: {p: _known(known, ids) for p, ids in keep.items()} for v, keep in plans.items()}
+        for text in corrections:
+            _unsay(sql, no, text, remember=remember)
         if remember:
             key = key_of(sql)
             sql.executemany(
                 "INSERT OR IGNORE INTO forgotten VALUES (?, ?)", [(no, mark(d, key)) for d in gone.values()]
             )
-        sql.executemany("DELETE FROM interactions WHERE id = ?", [(i,) for i in gone])
-        _pack(sql)
+        changed, deleted = take_out(sql, no, set(gone), keeps)
+        pack(sql)
+    return changed, deleted
+
+
+def _unsay(sql: sqlite3.Connection, user_no: int, text: str, *, remember: bool) -> None:
+    """Delete a pin or rejection, with a mark, so that another store does not bring it back."""
+    rows = sql.execute(
+        "SELECT kind, at FROM corrections WHERE user_no = ? AND kind IN ('pin', 'reject') AND text = ?", (user_no, text)
+    ).fetchall()
+    key = key_of(sql)
+    for kind, at in rows:
+        sql.execute("DELETE FROM corrections WHERE user_no = ? AND kind = ? AND text = ?", (user_no, kind, text))
+        if remember:
+            now = timestamp_ms(datetime.now(UTC))
+            put_unsaid(sql, user_no, key, correction_mark(kind, text, key), max(at, now))
+
+
+def correction_mark(kind: str, text: str, key: bytes) -> bytes:
+    """What is kept of a deleted correction."""
+    return hashlib.blake2b(orjson.dumps(["correction", kind, text]), key=key, digest_size=16).digest()
+
+
+def put_unsaid(sql: sqlite3.Connection, user_no: int, key: bytes, one: bytes, at: int) -> bool:
+    """Keep the mark of a deleted correction; whether it is new, or later than the one that is there."""
+    done = sql.execute(
+        """INSERT INTO forgotten_corrections(user_no, key, mark, at) VALUES (?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET at = excluded.at WHERE excluded.at > at""",
+        (user_no, key, one, at),
+    )
+    return done.rowcount > 0
+
+
+def unsaid(sql: sqlite3.Connection, user_no: int) -> Callable[[str, str, int], bool]:
+    """Whether a correction (kind, text, time) was deleted at its time or later, here or in another store."""
+    marks: dict[bytes, dict[bytes, int]] = {}
+    for key, one, at in sql.execute("SELECT key, mark, at FROM forgotten_corrections WHERE user_no = ?", (user_no,)):
+        marks.setdefault(key, {})[one] = at
+
+    def deleted(kind: str, text: str, at: int) -> bool:
+        return any(those.get(correction_mark(kind, text, key), at - 1) >= at for key, those in marks.items())
+
+    return deleted
+
+
+def take_out(
+    sql: sqlite3.Connection, user_no: int, gone: set[int], keeps: Mapping[int, Mapping[int, list[int]]]
+) -> tuple[list[int], list[int]]:
+    """Delete a user's interactions by id with what rests on them; `pack` has to follow in the same transaction.
+
+    Args:
+        keeps: version → position of each sentence that stays → ids of its evidence; a version that is not in it loses
+            the sentences that have evidence in `gone`.
+
+    Returns:
+        The versions that were changed, and those that were deleted.
+    """
+    changed: list[int] = []
+    deleted: list[int] = []
+    for profile, version in sql.execute(
+        "SELECT id, version FROM profiles WHERE user_no = ? ORDER BY version", (user_no,)
+    ).fetchall():
+        outcome = _rewrite(sql, profile, gone, keeps.get(version))
+        if outcome is not None:
+            (changed if outcome else deleted).append(version)
+    sql.executemany("DELETE FROM interactions WHERE id = ?", [(i,) for i in gone])
     return changed, deleted
 
 
@@ -160,7 +228,7 @@ def _rewrite(
         if kept == links:
             return None
     if not kept:
-        sql.execute("DELETE FROM profiles WHERE id = ?", (profile,))
+        drop_version(sql, profile)
         return False
     rest = [(text, confirmed, kept[position]) for position, text, confirmed in sentences if position in kept]
     sql.execute("DELETE FROM evidence WHERE profile_id = ?", (profile,))
@@ -181,6 +249,12 @@ def _rewrite(
         (" ".join(text for text, _, _ in rest), profile),
     )
     return True
+
+
+def drop_version(sql: sqlite3.Connection, profile: int) -> None:
+    """Delete a version of a profile, and keep its name: it must not come back from another store."""
+    sql.execute("INSERT OR IGNORE INTO gone_profiles SELECT user_no, uid FROM profiles WHERE id = ?", (profile,))
+    sql.execute("DELETE FROM profiles WHERE id = ?", (profile,))
 
 
 def _ids(sql: sqlite3.Connection, user_no: int, digests: Collection[bytes]) -> dict[bytes, int]:
@@ -205,11 +279,12 @@ def forget_user(connection: Connection, user_id: str) -> list[int]:
         # first the interactions: a cascade would not run the trigger that takes them out of the search index
         sql.execute("DELETE FROM interactions WHERE user_no = ?", (no,))
         sql.execute("DELETE FROM users WHERE no = ?", (no,))
-        _pack(sql)
+        pack(sql)
         return versions
 
 
-def _pack(sql: sqlite3.Connection) -> None:
+def pack(sql: sqlite3.Connection) -> None:
+    """Write the search index anew: an entry that was only marked as deleted still holds its words."""
     sql.execute("INSERT INTO interactions_fts(interactions_fts) VALUES ('optimize')")
 
 

@@ -19,13 +19,15 @@ import orjson
 from bump_edge.errors import CancelledError, EmptyHistoryError, InputError, StoreError
 from bump_edge.readers import FieldError, Fields, Problems, Reader, to_fields
 from bump_edge.store.connection import Connection
-from bump_edge.store.forgetting import marked
+from bump_edge.store.forgetting import any_marks, marked
 from bump_edge.store.report import IngestReport
 from bump_edge.store.schema import POSITION_BITS, UNTIMED
 from bump_edge.types import Interaction, content_digest
 
-_Row = tuple[bytes, int | None, str | None, str | None, str | None, float | None, str | None]
-_Batch = dict[str, list[_Row]]
+Row = tuple[bytes, int | None, str | None, str | None, str | None, float | None, str | None]
+"""`(digest, ms, type, item, text, rating, meta as JSON)`"""
+
+_Batch = dict[str, list[Row]]
 
 _COLUMNS = 9
 _SIZES = (3600, 450, 60, 8, 1)  # rows of one statement; 3,600 × 9 values is the most that SQLite takes by default
@@ -217,45 +219,50 @@ def _group(batch: Sequence[Fields]) -> _Batch:
 
 
 def _add(connection: Connection, batch: _Batch) -> tuple[int, int]:
-    """Add one batch in one transaction; returns how many were new, and how many a person had forgotten."""
+    """Add one batch in one transaction; see `add`."""
     with connection.writing() as sql:
-        names = orjson.dumps(list(batch)).decode()
-        sql.execute(_NEW_USERS, (names,))
-        ((found,),) = sql.execute(_USERS, (names,)).fetchall()
-        flat: list[Any] = []
-        ranges = []
-        counts = []
-        # in the order of ids: the search index takes new rows in that order without a detour
-        forgot = sql.execute("SELECT 1 FROM forgotten LIMIT 1").fetchone() is not None
-        refused = 0
-        for no, user_id, position in sorted(orjson.loads(found)):
-            rows = batch[user_id]
-            if forgot and (is_forgotten := marked(sql, no)) is not None:
-                rows = [row for row in rows if not is_forgotten(row[0])]
-                refused += len(batch[user_id]) - len(rows)
-                if not rows:
-                    continue
-            base, last = no << POSITION_BITS, position + len(rows)
-            if last >> POSITION_BITS:
-                raise StoreError(f"user {user_id!r} has had more than {1 << POSITION_BITS:,} interactions.")
-            ids = range(base + position + 1, base + last + 1)
-            # columns, then rows again: without a Python loop over the rows
-            digests, times, *others = zip(*rows, strict=True)
-            if None in times:
-                times = tuple(UNTIMED + n if ms is None else ms for n, ms in enumerate(times, position + 1))
-            flat += chain.from_iterable(zip(ids, repeat(no), digests, times, *others, strict=False))
-            ranges.append((ids[0], ids[-1], last))
-            _, items, texts, *_ = others
-            counts.append((no, len(rows), sum(map(len, filter(None, chain(items, texts)))), last))
-        added = _insert(sql, flat)
-        if not added:
-            return 0, refused
-        facts = orjson.dumps(counts).decode()
-        if added < len(flat) // _COLUMNS:
-            # some were there already: ask the store which of the new ids exist now
-            ((facts,),) = sql.execute(_ADDED, (orjson.dumps(ranges).decode(),)).fetchall()
-        sql.execute(_COUNT, (facts,))
-        return added, refused
+        return add(sql, batch)
+
+
+def add(sql: sqlite3.Connection, batch: _Batch) -> tuple[int, int]:
+    """Add rows by user; returns how many were new, and how many a person had forgotten."""
+    names = orjson.dumps(list(batch)).decode()
+    sql.execute(_NEW_USERS, (names,))
+    ((found,),) = sql.execute(_USERS, (names,)).fetchall()
+    flat: list[Any] = []
+    ranges = []
+    counts = []
+    # in the order of ids: the search index takes new rows in that order without a detour
+    forgot = any_marks(sql)
+    refused = 0
+    for no, user_id, position in sorted(orjson.loads(found)):
+        rows = batch[user_id]
+        if forgot and (is_forgotten := marked(sql, no)) is not None:
+            rows = [row for row in rows if not is_forgotten(row[0])]
+            refused += len(batch[user_id]) - len(rows)
+            if not rows:
+                continue
+        base, last = no << POSITION_BITS, position + len(rows)
+        if last >> POSITION_BITS:
+            raise StoreError(f"user {user_id!r} has had more than {1 << POSITION_BITS:,} interactions.")
+        ids = range(base + position + 1, base + last + 1)
+        # columns, then rows again: without a Python loop over the rows
+        digests, times, *others = zip(*rows, strict=True)
+        if None in times:
+            times = tuple(UNTIMED + n if ms is None else ms for n, ms in enumerate(times, position + 1))
+        flat += chain.from_iterable(zip(ids, repeat(no), digests, times, *others, strict=False))
+        ranges.append((ids[0], ids[-1], last))
+        _, items, texts, *_ = others
+        counts.append((no, len(rows), sum(map(len, filter(None, chain(items, texts)))), last))
+    added = _insert(sql, flat)
+    if not added:
+        return 0, refused
+    facts = orjson.dumps(counts).decode()
+    if added < len(flat) // _COLUMNS:
+        # some were there already: ask the store which of the new ids exist now
+        ((facts,),) = sql.execute(_ADDED, (orjson.dumps(ranges).decode(),)).fetchall()
+    sql.execute(_COUNT, (facts,))
+    return added, refused
 
 
 def _insert(sql: sqlite3.Connection, flat: list[Any]) -> int:

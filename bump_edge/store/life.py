@@ -1,19 +1,22 @@
-"""The part of the store's public face that is about what happens to profiles: a person's word, and forgetting."""
+"""The part of the store's public face that is about the life of a profile: a person's word, forgetting, moving."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
 
-from bump_edge.store import corrections, forgetting
+from bump_edge.store import corrections, forgetting, transfer
 from bump_edge.store.connection import Connection
 from bump_edge.store.corrections import Correction, Kind
 from bump_edge.store.forgetting import Derived, Scan
+from bump_edge.store.report import ExportReport, ImportReport
 from bump_edge.types import Interaction
 
 
 class StoreLife:
-    """Corrections and forgetting; see `Store`, which this is a part of."""
+    """Corrections, forgetting, export and import; see `Store`, which this is a part of."""
 
     _connection: Connection
 
@@ -96,3 +99,46 @@ class StoreLife:
     def scan(self, wanted: Sequence[bytes]) -> Scan:
         """Search the bytes of the store's files for pieces of text that should be gone; see `Scan`."""
         return forgetting.scan(self._connection, wanted)
+
+    def export_file(
+        self,
+        target: Path | str | BinaryIO,
+        *,
+        user_ids: Iterable[str] | None = None,
+        histories: bool = True,
+        overwrite: bool = False,
+    ) -> ExportReport:
+        """Write users with all that the store has of them to one checksummed file, in flat memory.
+
+        The file appears whole or not at all, readable by its owner only. Its format is in `bump_edge.store.transfer`.
+
+        Args:
+            target: a path, or a binary stream such as ``sys.stdout.buffer``.
+            user_ids: whom; None means everyone.
+            histories: without them, profiles and corrections go without the interactions that they rest on.
+            overwrite: replace an existing file.
+
+        Raises:
+            NotFoundError: there is no such user.
+            UsageError: the file exists and `overwrite` is false, or is no regular file; an interaction of more than
+                64 MiB.
+            StoreWriteError: the file cannot be written. Nothing was.
+        """
+        return transfer.export(self._connection, target, user_ids=user_ids, histories=histories, overwrite=overwrite)
+
+    def import_file(self, source: Path | str | BinaryIO) -> ImportReport:
+        """Merge an export into this store: all of it in one transaction, or on any error nothing; in flat memory.
+
+        What is here already stays and is not doubled; what was forgotten here does not come back; what was forgotten
+        in the other store is deleted here too. Versions of profiles are numbered anew by the time they were made. A
+        profile that came with the import is not up to date: the next `Profiler.profile` writes it anew.
+
+        Args:
+            source: a path, or a binary stream such as ``sys.stdin.buffer``; one that cannot seek is copied to a
+                temporary file beside the store first.
+
+        Raises:
+            InputError: it is no export, one of a newer format, incomplete, or changed.
+            StoreError: the store cannot be written.
+        """
+        return transfer.import_(self._connection, source)

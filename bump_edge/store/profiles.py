@@ -70,7 +70,9 @@ def _save_one(sql: sqlite3.Connection, draft: ProfileDraft) -> int:
             f"({missing[0]}, …): it changed meanwhile. Write the profile again.",
             details={"user_id": draft.user_id, "interactions": missing},
         )
-    (latest,) = sql.execute("SELECT coalesce(max(version), 0) FROM profiles WHERE user_no = ?", (no,)).fetchone()
+    latest, latest_at = sql.execute(
+        "SELECT coalesce(max(version), 0), max(created_at) FROM profiles WHERE user_no = ?", (no,)
+    ).fetchone()
     if draft.after is not None and draft.after != latest:
         raise ProfileChangedError(
             f"the profile of user {draft.user_id!r} is at version {latest} by now, and this one follows {draft.after}: "
@@ -87,7 +89,8 @@ def _save_one(sql: sqlite3.Connection, draft: ProfileDraft) -> int:
             draft.text,
             draft.model,
             draft.language,
-            timestamp_ms(datetime.now(UTC)),
+            # Later than the version before, whatever the clock says: stores that are merged order versions by this.
+            max(timestamp_ms(datetime.now(UTC)), -(1 << 62) if latest_at is None else latest_at + 1),
             draft.recipe,
             draft.revision,
             orjson.dumps(dict(draft.manifest)).decode(),

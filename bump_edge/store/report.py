@@ -1,15 +1,15 @@
-"""What the store reports: about an ingest, and about its users."""
+"""What the store reports: about an ingest, an export, an import, and about its users."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from bump_edge.readers import BadLine
 
-__all__ = ["BadLine", "IngestReport", "ProfileDraft", "UserSummary"]
+__all__ = ["BadLine", "ExportReport", "ImportReport", "IngestReport", "ProfileDraft", "UserSummary"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,3 +113,70 @@ class ProfileDraft:
     updates: int = 0
     confirmed: frozenset[str] = frozenset()
     after: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportReport:
+    """What an export holds.
+
+    Args:
+        users, interactions, corrections, versions: how many of each.
+        marks: marks of forgotten interactions and corrections.
+        histories: whether interactions were to be in it.
+        bytes: of the whole file.
+        sha256: of all lines but the last, as the last one says it.
+    """
+
+    users: int
+    interactions: int
+    corrections: int
+    versions: int
+    marks: int
+    histories: bool
+    bytes: int
+    sha256: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportReport:
+    """What became of an export.
+
+    Args:
+        users: users in it.
+        new_users: those that the store did not know.
+        interactions: interactions in it; `added` + `duplicates` + `forgotten`.
+        added: those that were new.
+        duplicates: those that the store had already.
+        forgotten: those that were forgotten here, and so were not taken in.
+        removed: interactions of this store that are deleted now, because they were forgotten in the other one.
+        marks: marks that were new.
+        corrections: corrections that were new or later than the ones here.
+        corrections_removed: corrections of this store that are deleted now, because they were in the other one.
+        versions: versions of profiles that were new.
+        versions_changed, versions_removed: those that lost sentences, or everything, to what was forgotten.
+        withheld: versions without evidence that were left out, because something was forgotten here and nobody can
+            tell whether they rest on it.
+    """
+
+    users: int = 0
+    new_users: int = 0
+    interactions: int = 0
+    added: int = 0
+    duplicates: int = 0
+    forgotten: int = 0
+    removed: int = 0
+    marks: int = 0
+    corrections: int = 0
+    corrections_removed: int = 0
+    versions: int = 0
+    versions_changed: int = 0
+    versions_removed: int = 0
+    withheld: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON-ready values."""
+        return asdict(self)

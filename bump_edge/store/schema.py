@@ -154,7 +154,46 @@ def life(db: Database) -> None:
     _run(db, _LIFE)
 
 
-NAMES: tuple[str, ...] = ("first", "life")
+_MOVED = """
+ALTER TABLE profiles ADD COLUMN uid BLOB;
+UPDATE profiles SET uid = randomblob(16);
+CREATE UNIQUE INDEX profiles_uid ON profiles(user_no, uid);
+CREATE TRIGGER profiles_added AFTER INSERT ON profiles WHEN new.uid IS NULL BEGIN
+    UPDATE profiles SET uid = randomblob(16) WHERE id = new.id;
+END;
+CREATE TABLE gone_profiles (
+    user_no INTEGER NOT NULL REFERENCES users(no) ON DELETE CASCADE,
+    uid BLOB NOT NULL,
+    PRIMARY KEY (user_no, uid)
+) WITHOUT ROWID;
+CREATE TABLE forgotten_elsewhere (
+    user_no INTEGER NOT NULL REFERENCES users(no) ON DELETE CASCADE,
+    key BLOB NOT NULL,
+    mark BLOB NOT NULL,
+    PRIMARY KEY (user_no, key, mark)
+) WITHOUT ROWID;
+CREATE TABLE forgotten_corrections (
+    user_no INTEGER NOT NULL REFERENCES users(no) ON DELETE CASCADE,
+    key BLOB NOT NULL,
+    mark BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (user_no, key, mark)
+) WITHOUT ROWID;
+"""
+
+
+def moved(db: Database) -> None:
+    """What stores need to be merged: a name of each version of a profile, and what was forgotten in other stores.
+
+    `profiles.uid` is random, so that it says nothing about the text; it travels with the version and tells that two
+    copies are one. `gone_profiles` keeps the names of versions of which forgetting left nothing.
+    `forgotten_elsewhere` holds marks as `forgotten` does, under the keys of the stores that they come from, and
+    `forgotten_corrections` marks of corrections that were deleted, with the time: a later word stands.
+    """
+    _run(db, _MOVED)
+
+
+NAMES: tuple[str, ...] = ("first", "life", "moved")
 """Every migration that this version knows, in order; a name is never changed or removed."""
 
 

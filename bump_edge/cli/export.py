@@ -1,0 +1,49 @@
+"""`bump-edge export`: users into one file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from bump_edge.cli import options
+from bump_edge.cli.output import emit, emit_json
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; - is stdout.")]
+Users = Annotated[
+    list[str] | None, typer.Option("--user", metavar="ID", help="A user; repeatable. By default everyone.")
+]
+NoHistories = Annotated[
+    bool, typer.Option("--no-histories", help="Only profiles and corrections, without the interactions.")
+]
+
+
+def export(
+    file: File,
+    user: Users = None,
+    no_histories: NoHistories = False,
+    db: options.Db = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing file.")] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write users, with histories, profiles and corrections, to one checksummed file that import takes."""
+    session = options.Session.start(db=db, json=json, quiet=quiet)
+    to_stdout = str(file) == "-"
+    with session.open_store() as store:
+        report = store.export_file(
+            sys.stdout.buffer if to_stdout else file, user_ids=user, histories=not no_histories, overwrite=yes
+        )
+    said = (
+        f"{file}: {report.users} users, {report.interactions} interactions, {report.corrections} corrections, "
+        f"{report.versions} profile versions; {report.bytes} bytes"
+    )
+    if to_stdout:  # the data is there already
+        session.note(orjson.dumps(report.as_dict()).decode() if session.json else said)
+    elif session.json:
+        emit_json({"file": str(file), **report.as_dict()})
+    else:
+        emit(said)
