@@ -106,7 +106,7 @@ def plan_forget(
     until: datetime | None = None,
     everything: bool = False,
     embedder: Embedder | None = None,
-    similarity: float = 0.35,
+    similarity: float = 0.3,
 ) -> Plan:
     """What forgetting would delete; changes nothing. Exactly one thing is to be named.
 

@@ -54,7 +54,7 @@ class ProfilerOptions:
     drift: float = 0.6
     fade_interactions: int = 60
     fade_days: int = 60
-    similarity: float = 0.35
+    similarity: float = 0.3
     generation: GenerationOptions = field(default_factory=GenerationOptions)
 
     def __post_init__(self) -> None:

@@ -84,12 +84,12 @@ class Word:
     topics: tuple[Topic, ...] = ()
     patterns: tuple[re.Pattern[str], ...] = ()
     embedder: Embedder | None = None
-    similarity: float = 0.35
+    similarity: float = 0.3
     _topic_vectors: list[Sequence[float]] = field(default_factory=list)
 
     @classmethod
     def of(
-        cls, corrections: Iterable[Correction], *, embedder: Embedder | None = None, similarity: float = 0.35
+        cls, corrections: Iterable[Correction], *, embedder: Embedder | None = None, similarity: float = 0.3
     ) -> Word:
         """Read the rules off the corrections that hold."""
         said: dict[str, list[str]] = {"pin": [], "reject": [], "topic": [], "pattern": []}

@@ -369,13 +369,24 @@ def _hits(file: Path, wanted: Sequence[bytes]) -> set[bytes]:
 
 
 def _still_held(connection: Connection, piece: bytes) -> bool:
-    """Whether a row that remains holds the piece: of any user, in a history, a profile or a correction."""
-    held = connection.rows(
-        """SELECT 1 FROM interactions WHERE instr(CAST(item AS BLOB), :p) OR instr(CAST(text AS BLOB), :p)
-               OR instr(CAST(meta AS BLOB), :p) OR instr(CAST(type AS BLOB), :p)
-           UNION ALL SELECT 1 FROM sentences WHERE instr(CAST(text AS BLOB), :p)
-           UNION ALL SELECT 1 FROM corrections WHERE instr(CAST(text AS BLOB), :p)
-           UNION ALL SELECT 1 FROM users WHERE instr(CAST(user_id AS BLOB), :p) LIMIT 1""",
-        {"p": piece},
+    """Whether what remains holds the piece: a history, a profile, a manifest or a correction of anybody, or the schema.
+
+    Case does not count, because the search index holds its words in lower case.
+    """
+    columns = (
+        (
+            "interactions",
+            "coalesce(item, '') || ' ' || coalesce(text, '') || ' ' || coalesce(meta, '') || ' ' || coalesce(type, '')",
+        ),
+        ("sentences", "text"),
+        ("corrections", "text"),
+        ("users", "user_id"),
+        ("profiles", "manifest || ' ' || model"),
+        ("sources", "report"),
+        ("sqlite_master", "coalesce(sql, name)"),
     )
-    return bool(held)
+    query = " UNION ALL ".join(
+        f"SELECT 1 FROM {table} WHERE instr(CAST({column} AS BLOB), :p) OR instr(CAST(lower({column}) AS BLOB), :p)"  # noqa: S608
+        for table, column in columns
+    )
+    return bool(connection.rows(f"{query} LIMIT 1", {"p": piece}))
