@@ -25,10 +25,12 @@ _HOME_OF = {
     "BumpEdgeError": "errors",
     "CancelledError": "errors",
     "Chunk": "backends.base",
+    "Correction": "store",
     "EmptyHistoryError": "errors",
     "Evidence": "types",
     "ExportReport": "store",
     "ExtractiveBackend": "backends.extractive",
+    "ForgetPlan": "profiler.forget",
     "Generation": "backends.base",
     "GenerationError": "errors",
     "GenerationOptions": "backends.base",
@@ -51,7 +53,9 @@ _HOME_OF = {
     "Profiler": "profiler",
     "ProfilerOptions": "profiler",
     "Prompt": "prompts",
+    "Receipt": "profiler.forget",
     "ScriptedBackend": "backends.scripted",
+    "SentenceDiff": "profiler.diff",
     "Settings": "settings",
     "Store": "store",
     "StoreCorruptError": "errors",
@@ -61,9 +65,19 @@ _HOME_OF = {
     "StoreWriteError": "errors",
     "UsageError": "errors",
     "UserSummary": "store",
+    "block": "profiler.corrections",
     "build_messages": "context",
+    "diff": "profiler.diff",
+    "edit": "profiler.corrections",
+    "follow": "profiler.watch",
+    "forget": "profiler.forget",
     "generate": "backends.base",
     "open_model": "models",
+    "pin": "profiler.corrections",
+    "plan_forget": "profiler.forget",
+    "rollback": "profiler.corrections",
+    "unblock": "profiler.corrections",
+    "unpin": "profiler.corrections",
 }
 
 if TYPE_CHECKING:
@@ -97,9 +111,13 @@ if TYPE_CHECKING:
     )
     from bump_edge.models import open_model
     from bump_edge.profiler import Profiler, ProfilerOptions
+    from bump_edge.profiler.corrections import block, edit, pin, rollback, unblock, unpin
+    from bump_edge.profiler.diff import SentenceDiff, diff
+    from bump_edge.profiler.forget import ForgetPlan, Receipt, forget, plan_forget
+    from bump_edge.profiler.watch import follow
     from bump_edge.prompts import Prompt
     from bump_edge.settings import Settings
-    from bump_edge.store import ExportReport, ImportReport, IngestReport, Store, UserSummary
+    from bump_edge.store import Correction, ExportReport, ImportReport, IngestReport, Store, UserSummary
     from bump_edge.types import LOCAL_USER, Evidence, HistoryStats, Interaction, Profile
 
 __all__ = [
@@ -113,10 +131,12 @@ __all__ = [
     "BumpEdgeError",
     "CancelledError",
     "Chunk",
+    "Correction",
     "EmptyHistoryError",
     "Evidence",
     "ExportReport",
     "ExtractiveBackend",
+    "ForgetPlan",
     "Generation",
     "GenerationError",
     "GenerationOptions",
@@ -137,7 +157,9 @@ __all__ = [
     "Profiler",
     "ProfilerOptions",
     "Prompt",
+    "Receipt",
     "ScriptedBackend",
+    "SentenceDiff",
     "Settings",
     "Store",
     "StoreCorruptError",
@@ -147,9 +169,19 @@ __all__ = [
     "StoreWriteError",
     "UsageError",
     "UserSummary",
+    "block",
     "build_messages",
+    "diff",
+    "edit",
+    "follow",
+    "forget",
     "generate",
     "open_model",
+    "pin",
+    "plan_forget",
+    "rollback",
+    "unblock",
+    "unpin",
 ]
 
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from bump_edge.backends.base import Backend
 from bump_edge.profiler import Profiler, ProfilerOptions
+from bump_edge.profiler.word import Embedder
 from bump_edge.store import IngestReport, Store, UserSummary
 from bump_edge.types import LOCAL_USER, HistoryStats, Interaction, Profile
 
@@ -103,14 +104,28 @@ class AsyncStore:
         """See `Store.profile`."""
         return await self._worker.run(self.store.profile, user_id, version)
 
+    async def run(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Call a function of the library on the store, such as `pin`, `block`, `diff` or `plan_forget`.
+
+        Args:
+            call: takes the `Store` first.
+            args, kwargs: the rest.
+        """
+        return await self._worker.run(call, self.store, *args, **kwargs)
+
 
 class AsyncProfiler:
     """`bump_edge.Profiler` for asyncio; an async context manager. Arguments and errors are those of `Profiler`."""
 
     def __init__(
-        self, store: AsyncStore, backend: Backend | str | None = None, *, options: ProfilerOptions | None = None
+        self,
+        store: AsyncStore,
+        backend: Backend | str | None = None,
+        *,
+        options: ProfilerOptions | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
-        self._open = lambda: Profiler(store.store, backend, options=options)
+        self._open = lambda: Profiler(store.store, backend, options=options, embedder=embedder)
         self._worker = _Worker("bump-edge-profiler")
         self._profiler: Profiler | None = None
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from bump_edge.block import CLOSE_TAG, FOUND_TITLE, HISTORY_TITLE, OPEN_TAG, PREAMBLE, PROFILE_TITLE
 from bump_edge.errors import UsageError
+from bump_edge.profile_block import CLOSE_TAG, FOUND_TITLE, HISTORY_TITLE, OPEN_TAG, PREAMBLE, PROFILE_TITLE
 from bump_edge.profiler.plan import Readable
 from bump_edge.profiler.selection import select
 from bump_edge.profiler.word import Word

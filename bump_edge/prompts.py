@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bump_edge.block import disarm
+from bump_edge.profile_block import disarm
 from bump_edge.types import HistoryStats, Interaction
 
 TEMPLATE = "bump-edge/2"

@@ -14,7 +14,7 @@ from bump_edge.cli.output import dim, emit, emit_json, wrap
 from bump_edge.errors import BumpEdgeError, UsageError
 
 if TYPE_CHECKING:
-    from bump_edge.profiler.forget import Plan, Receipt
+    from bump_edge.profiler.forget import ForgetPlan, Receipt
     from bump_edge.store import Store
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
@@ -76,7 +76,7 @@ def _rewrite(session: options.Session, store: Store, user_id: str, receipt: Rece
         return receipt
 
 
-def _confirm(plan: Plan) -> None:
+def _confirm(plan: ForgetPlan) -> None:
     what = f"all that there is about user {plan.user_id!r}" if plan.everything else _count(plan)
     if not sys.stdin.isatty():
         raise UsageError(f"this would delete {what}: confirm with --yes, or look first with --dry-run")
@@ -84,12 +84,12 @@ def _confirm(plan: Plan) -> None:
         raise UsageError("nothing was deleted")
 
 
-def _count(plan: Plan) -> str:
+def _count(plan: ForgetPlan) -> str:
     gone = sum(map(len, plan.sentences.values()))
     return f"{len(plan.interactions)} interactions of user {plan.user_id!r} and {gone} sentences of profiles"
 
 
-def _show(session: options.Session, plan: Plan) -> None:
+def _show(session: options.Session, plan: ForgetPlan) -> None:
     if session.json:
         emit_json(plan.as_dict())
         return

@@ -10,6 +10,7 @@ import typer
 
 from bump_edge.cli import options
 from bump_edge.cli.output import emit, emit_json, progress
+from bump_edge.errors import UsageError
 
 if TYPE_CHECKING:
     from bump_edge.store import IngestReport, Store
@@ -30,14 +31,27 @@ def ingest(
     mapping: Map = None,
     format_: Format = "auto",
     strict: Strict = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on reading what is appended, and update profiles, until Ctrl-C.")
+    ] = False,
+    update_after: Annotated[
+        int, typer.Option("--update-after", help="With --follow: update a profile when so much is new.")
+    ] = 10,
+    idle: Annotated[
+        float, typer.Option("--idle", help="With --follow: seconds without a new line before a model runs.")
+    ] = 5.0,
+    model: options.Model = None,
     user: options.User = None,
     db: options.Db = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Take one or more histories into the store; what is there already is not added again."""
-    session = options.Session.start(db=db, json=json, quiet=quiet)
+    session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
     fields = options.parse_mapping(mapping)
+    if follow:
+        _follow(session, files, mapping=fields, user=user, update_after=update_after, idle=idle)
+        return
     with session.open_store(create=True) as store:
         for file in files:
             report = ingest_one(session, store, file, mapping=fields, format_=format_, strict=strict, user=user)
@@ -45,6 +59,41 @@ def ingest(
                 emit_json({"source": str(file), **report.as_dict()})
             else:
                 emit(f"{file}: {describe(report)}")
+
+
+def _follow(
+    session: options.Session,
+    files: list[Path],
+    *,
+    mapping: dict[str, str] | None,
+    user: str | None,
+    update_after: int,
+    idle: float,
+) -> None:
+    from bump_edge.profiler import Profiler
+    from bump_edge.profiler.watch import follow
+    from bump_edge.types import Profile
+
+    if len(files) != 1 or str(files[0]) == "-":
+        raise UsageError(f"--follow got {len(files)} files: expected one, by its path")
+    with session.open_store(create=True) as store, Profiler(store, session.settings.model) as profiler:
+        session.note(f"following {files[0]}; Ctrl-C ends it")
+        for event in follow(
+            profiler,
+            files[0],
+            update_after=update_after,
+            idle_s=idle,
+            user_id=user,
+            mapping=mapping,
+            on_error=lambda error: session.note(error.message),
+        ):
+            if session.json:
+                emit_json(event.as_dict())
+                sys.stdout.flush()
+            elif isinstance(event, Profile):
+                emit(f"{event.user_id}: version {event.version} ({event.origin}): {event.text}")
+            else:
+                emit(f"{files[0]}: {describe(event)}")
 
 
 def ingest_one(

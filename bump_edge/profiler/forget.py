@@ -25,7 +25,7 @@ _CANDIDATES = 60  # remaining interactions, found by a search, that may support 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class ForgetPlan:
     """What forgetting will do: what `--dry-run` shows.
 
     Args:
@@ -107,7 +107,7 @@ def plan_forget(
     everything: bool = False,
     embedder: Embedder | None = None,
     similarity: float = 0.3,
-) -> Plan:
+) -> ForgetPlan:
     """What forgetting would delete; changes nothing. Exactly one thing is to be named.
 
     Args:
@@ -130,7 +130,7 @@ def plan_forget(
         raise NotFoundError(f"there is no user {user_id!r} in {store.path}: `bump-edge list` shows who is")
     versions = [store.profile(user_id, v) for v in store.versions(user_id)]
     if everything:
-        return Plan(
+        return ForgetPlan(
             user_id=user_id,
             interactions=tuple(store.iter_history(user_id)),
             sentences={p.version: tuple(e.sentence for e in p.evidence) for p in versions},
@@ -157,7 +157,7 @@ def plan_forget(
         for c in store.corrections(user_id, taken_back=True)
         if c.kind in ("pin", "reject") and topic is not None and word.refuses(c.text)
     )
-    return Plan(
+    return ForgetPlan(
         user_id=user_id,
         interactions=tuple(gone),
         topic=topic,
@@ -167,7 +167,7 @@ def plan_forget(
     )
 
 
-def forget(store: Store, plan: Plan) -> Receipt:
+def forget(store: Store, plan: ForgetPlan) -> Receipt:
     """Carry a plan out, and prove it.
 
     Raises:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bump_edge.block import strip_block
 from bump_edge.errors import UsageError
+from bump_edge.profile_block import strip_block
 from bump_edge.readers.problems import NOT_THE_USER, PROFILE_BLOCK, FieldError
 from bump_edge.readers.speakers import another_speaks, is_anothers_type, names_another
 from bump_edge.types import LOCAL_USER, MAX_USER_ID, Interaction, from_timestamp_ms, timestamp_ms

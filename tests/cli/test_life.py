@@ -142,3 +142,31 @@ def test_forget_one_a_span_and_everything(home: Path) -> None:
     assert receipt["clean"] is True
     assert run(home, "show").returncode == 3
     assert run(home, "forget", "--block", "--yes").returncode == 2
+
+
+def test_ingest_follow_until_interrupted(tmp_path: Path) -> None:
+    import json
+    import signal
+    import subprocess
+    import time
+
+    from tests.cli.run import PROGRAM, environment
+
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(NEW)
+    running = subprocess.Popen(
+        [*PROGRAM, "ingest", str(log), "--follow", "--idle", "0.1", "--update-after", "1", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path), cwd=ROOT, text=True,
+    )  # fmt: skip
+    assert running.stdout is not None
+    assert json.loads(running.stdout.readline())["added"] == 3
+    assert json.loads(running.stdout.readline())["version"] == 1
+    with log.open("ab") as out:
+        out.write(b'{"type": "purchase", "item": "Banjo Case"}\n')
+    assert json.loads(running.stdout.readline())["added"] == 1
+    assert json.loads(running.stdout.readline())["version"] == 2
+    time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert run(tmp_path, "ingest", log, log, "--follow").returncode == 2

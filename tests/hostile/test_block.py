@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bump_edge import EmptyHistoryError, Interaction, Profiler, Store, build_messages
-from bump_edge.block import CLOSE_TAG, OPEN_TAG, PREAMBLE, disarm, has_block, strip_block
+from bump_edge.profile_block import CLOSE_TAG, OPEN_TAG, PREAMBLE, disarm, has_block, strip_block
 from bump_edge.readers import REASONS
 from tests.hostile.attacks import HONEST
 from tests.hostile.measure import interaction

@@ -9,7 +9,7 @@ import pytest
 
 from bump_edge import Interaction, NoProfileError, Profiler, ScriptedBackend, Store, build_messages
 from bump_edge.backends.gguf import GgufBackend
-from bump_edge.block import CLOSE_TAG, OPEN_TAG, strip_block
+from bump_edge.profile_block import CLOSE_TAG, OPEN_TAG, strip_block
 from bump_edge.profiler import guards
 from bump_edge.profiler.checks import clean
 from bump_edge.text import fold, sentences
