@@ -17,10 +17,13 @@ from bump_edge.prompts import Prompt
 from bump_edge.text import fold, guess_language, sentences, stems, words
 from bump_edge.types import Evidence
 
+VERSION = "2"
+"""Of the checks; counts up whenever the same text could come out of them otherwise: older profiles are then stale."""
+
 REASONS: Mapping[str, str] = {
     "instruction": "speaks to a model, carries markup, or starts with an imperative",
     "template": "repeats the prompt's own words",
-    "fragment": "is no sentence: fewer than two words, or mostly numbers",
+    "fragment": "is no sentence: fewer than two words, mostly numbers, or a piece of the log with its date",
     "verbatim": "repeats a record's text word for word, eight words of it or nearly the whole sentence",
     "voice": "is in the first or second person",
     "gender": "gives a gender that no record states",
@@ -39,6 +42,7 @@ _LABEL = re.compile(
 )
 _BULLET = re.compile(r"(?m)^\s*(?:[-*•·]|\d{1,2}[.)])\s+")
 _EMPHASIS = re.compile(r"\*\*|__|`")
+_LOG_DATE = re.compile(r"\b(?:19|20)\d\d-[01]\d\b")
 _TERMINAL = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 
 
@@ -170,6 +174,8 @@ def _guard(sentence: str, language: str, records: guards.Wording) -> str:
 
 
 def _is_fragment(sentence: str) -> bool:
+    if _LOG_DATE.search(sentence):
+        return True  # a date in the log's own form is a piece of it
     tokens = words(sentence)
     spoken = [w for w in tokens if not any(c.isdigit() for c in w)]
     # languages without spaces write a sentence as one word

@@ -23,6 +23,7 @@ from bump_edge.errors import (
     ProfileChangedError,
 )
 from bump_edge.models import open_model
+from bump_edge.profiler.checks import VERSION as CHECKS_VERSION
 from bump_edge.profiler.checks import Checked, check
 from bump_edge.profiler.options import ProfilerOptions
 from bump_edge.profiler.plan import Update
@@ -314,6 +315,7 @@ class Profiler:
         """A hash of all that a profile depends on beside the history: another recipe makes a profile stale."""
         parts = {
             "template": template_fingerprint(),
+            "checks": CHECKS_VERSION,
             "backend": self.backend.name,
             "model": self._fingerprint,
             "options": self.options.as_dict(),

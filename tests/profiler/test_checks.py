@@ -51,12 +51,12 @@ def test_fragments_and_copies_fall() -> None:
     review = Interaction(text="Crowned a whole neck in an evening and the file cuts clean and leaves no chatter.")
     prompt = ask(interactions=(*HISTORY, review))
     raw = (
-        "2026-12-30. 5 5 guitar 4 4. Guitar. A whole neck in an evening and the file cuts clean. "
+        "2026-12-30. 5 5 guitar 4 4. Guitar. The guitar is a 2024-08 to 2024-08. A whole neck in an evening and the file cuts clean. "
         "Buys guitar strings. Crowned a whole neck of the guitar."
     )
     checked = check(raw, prompt)
     assert checked.text == "Buys guitar strings. Crowned a whole neck of the guitar."
-    assert checked.dropped == {"fragment": 3, "verbatim": 1}
+    assert checked.dropped == {"fragment": 4, "verbatim": 1}
 
 
 def test_the_word_limit_holds_and_a_later_short_sentence_may_still_fit() -> None:
