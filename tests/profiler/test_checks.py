@@ -51,8 +51,8 @@ def test_fragments_and_copies_fall() -> None:
     review = Interaction(text="Crowned a whole neck in an evening and the file cuts clean and leaves no chatter.")
     prompt = ask(interactions=(*HISTORY, review))
     raw = (
-        "2026-12-30. 5 5 guitar 4 4. Guitar. The guitar is a 2024-08 to 2024-08. A whole neck in an evening and the file cuts clean. "
-        "Buys guitar strings. Crowned a whole neck of the guitar."
+        "2026-12-30. 5 5 guitar 4 4. Guitar. The guitar is a 2024-08 to 2024-08. "
+        "A whole neck in an evening and the file cuts clean. Buys guitar strings. Crowned a whole neck of the guitar."
     )
     checked = check(raw, prompt)
     assert checked.text == "Buys guitar strings. Crowned a whole neck of the guitar."
