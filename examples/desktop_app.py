@@ -10,11 +10,23 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bump_edge import Interaction, NotFoundError, Profile, Profiler, Store, build_messages
+from bump_edge import (
+    Interaction,
+    NotFoundError,
+    Profile,
+    Profiler,
+    Receipt,
+    Store,
+    block,
+    build_messages,
+    forget,
+    pin,
+    plan_forget,
+)
 
 
 class NotesApp:
-    """The part of the app that knows its user. The rest of it calls `saved`, `question` and `about_me`."""
+    """The part of the app that knows its user; its methods are what the rest of the app calls."""
 
     def __init__(self, store: Store, profiler: Profiler) -> None:
         self.store = store
@@ -34,6 +46,15 @@ class NotesApp:
     def about_me(self) -> Profile:
         """The page "What this app knows about me": every sentence with the notes behind it."""
         return self.profiler.profile()
+
+    def that_is_right(self, sentence: str) -> None:
+        """The user confirmed a sentence, or wrote one: it stays."""
+        pin(self.store, "local", sentence)
+
+    def not_that(self, topic: str) -> Receipt:
+        """The user wants a topic gone: bump-edge's copies of its notes, what was said about it, and what would be."""
+        block(self.store, "local", topic)
+        return forget(self.store, plan_forget(self.store, "local", topic=topic))
 
 
 NOTES = [
@@ -65,6 +86,12 @@ def main() -> None:
                 print(f"    {interaction.as_record(max_chars=100)}")
         print()
         print(app.question("What should I bake on Sunday?")[0]["content"])
+
+        app.that_is_right("Bakes for a family of five.")
+        receipt = app.not_that("compost")
+        profile = app.about_me()
+        print(f"\nVersion {profile.version}: {profile.text}")
+        print(f"forgot {receipt.interactions} notes; traces found: {receipt.scan.found}")
 
 
 if __name__ == "__main__":

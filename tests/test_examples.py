@@ -19,6 +19,10 @@ def test_desktop_app(tmp_path) -> None:
     assert out.startswith("You help with notes.\n")
     assert "sourdough" in out.split("Version 1:")[1].lower()
     assert "<bump_edge_profile>" in out
+    corrected = out.rsplit("Version ", 1)[1]
+    assert "Bakes for a family of five." in corrected
+    assert "ompost" not in corrected
+    assert "forgot 2 notes; traces found: 0" in corrected
 
 
 def test_mobile_backend(tmp_path) -> None:
