@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -117,6 +114,10 @@ def block(
 
 def _in_editor(text: str) -> str:
     """`text` as a person left it in their editor, one sentence a line."""
+    import shlex
+    import subprocess
+    import tempfile
+
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
     # a directory of its own, readable by its owner only: editors leave backups beside the file
     with tempfile.TemporaryDirectory(prefix="bump-edge-") as directory:

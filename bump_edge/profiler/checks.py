@@ -17,9 +17,6 @@ from bump_edge.prompts import Prompt
 from bump_edge.text import fold, guess_language, sentences, stems, words
 from bump_edge.types import Evidence
 
-VERSION = "2"
-"""Of the checks; counts up whenever the same text could come out of them otherwise: older profiles are then stale."""
-
 REASONS: Mapping[str, str] = {
     "instruction": "speaks to a model, carries markup, or starts with an imperative",
     "template": "repeats the prompt's own words",

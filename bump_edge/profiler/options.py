@@ -9,6 +9,10 @@ from bump_edge.backends.base import GenerationOptions
 from bump_edge.errors import UsageError
 from bump_edge.prompts import LANGUAGES
 
+CHECKS_VERSION = "2"
+"""Of `bump_edge.profiler.checks`; counts up whenever the same text could come out of them otherwise: older profiles are
+then no longer up to date."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProfilerOptions:

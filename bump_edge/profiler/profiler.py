@@ -9,8 +9,9 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -23,17 +24,18 @@ from bump_edge.errors import (
     ProfileChangedError,
 )
 from bump_edge.models import open_model
-from bump_edge.profiler.checks import VERSION as CHECKS_VERSION
-from bump_edge.profiler.checks import Checked, check
-from bump_edge.profiler.options import ProfilerOptions
-from bump_edge.profiler.plan import Update
-from bump_edge.profiler.task import Task, Tasks
-from bump_edge.profiler.word import Embedder
+from bump_edge.profiler.options import CHECKS_VERSION, ProfilerOptions
 from bump_edge.prompts import TEMPLATE, Prompt, template_fingerprint
 from bump_edge.settings import load
 from bump_edge.store import ProfileDraft, Store
 from bump_edge.types import LOCAL_USER, Interaction, Profile
 from bump_edge.version import __version__
+
+if TYPE_CHECKING:
+    from bump_edge.profiler.checks import Checked
+    from bump_edge.profiler.plan import Update
+    from bump_edge.profiler.task import Task, Tasks
+    from bump_edge.profiler.word import Embedder
 
 _GROUP = 64  # users whose profiles are saved in one transaction
 _AHEAD = 512  # users of whom is asked at a time whether their profiles are up to date
@@ -72,9 +74,7 @@ class Profiler:
         self._spare: ExtractiveBackend | None = None
         self._fingerprint = dict(self.backend.fingerprint())
         self.recipe = self._recipe()
-        self._tasks = Tasks(
-            store=store, backend=self.backend, options=self.options, recipe=self.recipe, embedder=embedder
-        )
+        self._embedder = embedder
 
     def __enter__(self) -> Profiler:
         return self
@@ -139,6 +139,19 @@ class Profiler:
                         raise error
                     on_error(user_id, error)
                 yield from self.store.profiles([u for u in group if u not in failed])
+
+    @cached_property
+    def _tasks(self) -> Tasks:
+        # Here, as in `_check`: most runs find every profile up to date and write none.
+        from bump_edge.profiler.task import Tasks
+
+        return Tasks(
+            store=self.store,
+            backend=self.backend,
+            options=self.options,
+            recipe=self.recipe,
+            embedder=self._embedder,
+        )
 
     def prompt(self, user_id: str = LOCAL_USER) -> Prompt:
         """The prompt that a profile of this user is written from: what the model will read, and nothing else.
@@ -247,6 +260,8 @@ class Profiler:
         )
 
     def _check(self, written: Generation, task: Task) -> Checked:
+        from bump_edge.profiler.checks import check
+
         prompt, standing = task.prompt, task.pins
         if task.update is not None:
             standing += tuple(e for e in task.update.kept if not e.confirmed)

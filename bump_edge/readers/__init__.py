@@ -1,10 +1,18 @@
-"""Bytes → interactions: JSON Lines, CSV and LaMP; plain, gzip and zstd; a stream in flat memory."""
+"""Bytes → interactions: JSON Lines, CSV and LaMP; plain, gzip and zstd; a stream in flat memory.
+
+What reads is loaded when it is first used: most runs of a program find their files taken in already.
+"""
 
 from __future__ import annotations
 
-from bump_edge.readers.fields import Fields, to_fields, to_interaction
-from bump_edge.readers.problems import REASONS, BadLine, FieldError, Problems
-from bump_edge.readers.reader import FORMATS, MAX_LINE_BYTES, Reader, read
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bump_edge.readers.problems import MAX_LINE_BYTES, REASONS, BadLine, FieldError, Problems
+
+if TYPE_CHECKING:
+    from bump_edge.readers.fields import Fields, to_fields, to_interaction
+    from bump_edge.readers.reader import FORMATS, Reader, read
 
 __all__ = [
     "FORMATS",
@@ -19,3 +27,21 @@ __all__ = [
     "to_fields",
     "to_interaction",
 ]
+
+_HOME_OF = {
+    "FORMATS": "reader",
+    "Reader": "reader",
+    "read": "reader",
+    "Fields": "fields",
+    "to_fields": "fields",
+    "to_interaction": "fields",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that it lives in."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

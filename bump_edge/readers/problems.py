@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from bump_edge.errors import InputError
 
+MAX_LINE_BYTES = 8 << 20
+"""A longer line is skipped without being held in memory."""
+
 QUOTED = 20
 """Bad lines that are quoted; the rest is only counted."""
 

@@ -11,16 +11,13 @@ from bump_edge.errors import InputError, UsageError
 from bump_edge.readers.fields import Fields, shaper, to_interaction
 from bump_edge.readers.jsonl import read_jsonl
 from bump_edge.readers.lamp import read_lamp
-from bump_edge.readers.problems import Problems
+from bump_edge.readers.problems import MAX_LINE_BYTES, Problems
 from bump_edge.readers.sources import Progress, Source
 from bump_edge.readers.table import delimiter_of, read_table
 from bump_edge.types import Interaction
 
 FORMATS = ("auto", "jsonl", "csv", "lamp")
 """What a history may be written in; `auto` looks at the name and the first bytes."""
-
-MAX_LINE_BYTES = 8 << 20
-"""A longer line is skipped without being held in memory."""
 
 BATCH_ROWS = 32_400  # a multiple of the rows of the store's longest statement
 BATCH_BYTES = 16 << 20

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from bump_edge.store import corrections, forgetting, transfer
+from bump_edge.store import corrections
 from bump_edge.store.connection import Connection
 from bump_edge.store.corrections import Correction, Kind
-from bump_edge.store.forgetting import Derived, Scan
 from bump_edge.store.report import ExportReport, ImportReport
 from bump_edge.types import Interaction
+
+if TYPE_CHECKING:
+    from bump_edge.store.forgetting import Derived, Scan
+
+# Forgetting and moving are rare: their modules are loaded when they are called.
 
 
 class StoreLife:
@@ -68,6 +72,8 @@ class StoreLife:
         Raises:
             NotFoundError: there is no such user.
         """
+        from bump_edge.store import forgetting
+
         digests = {i.digest for i in forgotten}
         return forgetting.forget(
             self._connection, user_id, digests, derived, corrections=corrections, remember=remember
@@ -79,6 +85,8 @@ class StoreLife:
         Raises:
             NotFoundError: there is no such user.
         """
+        from bump_edge.store import forgetting
+
         return forgetting.forget_user(self._connection, user_id)
 
     def clean(self, wanted: Sequence[bytes]) -> tuple[bool, Scan]:
@@ -90,14 +98,20 @@ class StoreLife:
         Returns:
             Whether the WAL was cut to nothing, and what a search for `wanted` still found.
         """
+        from bump_edge.store import forgetting
+
         return forgetting.clean(self._connection, wanted)
 
     def truncate_wal(self) -> bool:
         """Write the WAL back into the file and cut it to nothing; False while another process still needs it."""
+        from bump_edge.store import forgetting
+
         return forgetting.truncate_wal(self._connection)
 
     def scan(self, wanted: Sequence[bytes]) -> Scan:
         """Search the bytes of the store's files for pieces of text that should be gone; see `Scan`."""
+        from bump_edge.store import forgetting
+
         return forgetting.scan(self._connection, wanted)
 
     def export_file(
@@ -124,6 +138,8 @@ class StoreLife:
                 64 MiB.
             StoreWriteError: the file cannot be written. Nothing was.
         """
+        from bump_edge.store import transfer
+
         return transfer.export(self._connection, target, user_ids=user_ids, histories=histories, overwrite=overwrite)
 
     def import_file(self, source: Path | str | BinaryIO) -> ImportReport:
@@ -141,4 +157,6 @@ class StoreLife:
             InputError: it is no export, one of a newer format, incomplete, or changed.
             StoreError: the store cannot be written.
         """
+        from bump_edge.store import transfer
+
         return transfer.import_(self._connection, source)

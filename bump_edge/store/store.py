@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, Self
 
 from bump_edge import settings
 from bump_edge.errors import StoreError
-from bump_edge.readers import MAX_LINE_BYTES, Reader
-from bump_edge.store import ingest, interactions, profiles, search
+from bump_edge.readers import MAX_LINE_BYTES
+from bump_edge.store import interactions, profiles
 from bump_edge.store.connection import Connection, explain
 from bump_edge.store.life import StoreLife
 from bump_edge.store.profiles import Standing
@@ -106,6 +106,8 @@ class Store(StoreLife):
             CancelledError: `cancel` was set. What was added stays.
             StoreError: the store cannot be written. The batches before stay.
         """
+        from bump_edge.store import ingest
+
         return ingest.ingest_interactions(self._connection, interactions, cancel=cancel)
 
     def ingest_file(
@@ -153,6 +155,9 @@ class Store(StoreLife):
         known = None if not isinstance(source, str | Path) else KnownSource(self._connection, Path(source), how)
         if known is not None and (report := known.report()) is not None:
             return report
+        from bump_edge.readers import Reader
+        from bump_edge.store import ingest
+
         reader = Reader(
             source,
             format=format,
@@ -279,6 +284,8 @@ class Store(StoreLife):
         Raises:
             NotFoundError: there is no such user.
         """
+        from bump_edge.store import search
+
         return search.search(self._connection, user_id, query, limit=limit)
 
     def save_profile(
