@@ -31,7 +31,10 @@ def as_nobody(code: str, *arguments: object) -> subprocess.CompletedProcess[str]
     """Run code in a process that file permissions hold for, also where the tests run as root."""
     drop = "import os; os.setgid(65534); os.setuid(65534)\n" if ROOT else ""
     # what must be imported is imported before the privileges go: the checkout may be root's alone
-    head = "import sys, sqlite3, orjson, snowballstemmer, sqlite_utils\nimport bump_edge.store, bump_edge.errors\n"
+    head = (
+        "import sys, sqlite3, orjson, snowballstemmer, sqlite_utils\n"
+        "import bump_edge.errors, bump_edge.store.ingest, bump_edge.store.search\n"
+    )
     return subprocess.run(
         [sys.executable, "-c", head + drop + textwrap.dedent(code), *map(str, arguments)],
         capture_output=True, text=True, timeout=60, check=False,
