@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import orjson
 
 from bump_edge.errors import BumpEdgeError, CancelledError, UsageError
-from training.config import apply_overrides, build, read_recipe
+from training.config import apply_overrides, build, check_values, read_recipe
 from training.progress import say
 
 STAGES = {"prepare": "PrepareConfig", "evaluate": "EvaluateConfig"}
@@ -75,7 +75,7 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
     # Only the stage's own section must be whole; what the others say must be right all the same.
     for name, values in sections.items():
         if name != parsed.stage:
-            _check_keys(name, values, schemas[name])
+            check_values(name, values, schemas[name])
     config = build(parsed.stage, sections.get(parsed.stage, {}), schemas[parsed.stage])
     result: dict[str, Any] = importlib.import_module(f"training.{parsed.stage}").run(config)
     return {"stage": parsed.stage, **result}
@@ -85,12 +85,6 @@ def _schema(section: str) -> type[Any]:
     module, name = SECTIONS[section]
     schema: type[Any] = getattr(importlib.import_module(f"training.{module}"), name)
     return schema
-
-
-def _check_keys(section: str, values: dict[str, Any], schema: type[Any]) -> None:
-    known = {f.name for f in dataclasses.fields(schema)}
-    if unknown := sorted(values.keys() - known):
-        raise UsageError(f"[{section}] has no key {unknown[0]!r}: expected some of {', '.join(sorted(known))}")
 
 
 if __name__ == "__main__":

@@ -81,11 +81,11 @@ def from_text(text: str, hint: Any) -> Any:
     return value
 
 
-def build(section: str, values: Mapping[str, Any], schema: type[T]) -> T:
-    """The dataclass `schema` with `values`, each of the right type.
+def check_values(section: str, values: Mapping[str, Any], schema: type[Any]) -> dict[str, Any]:
+    """`values` as the fields of `schema` want them; ranges are looked at when it is built.
 
     Raises:
-        UsageError: an unknown key, a missing one, a wrong type, a value out of its range.
+        UsageError: an unknown key, a wrong type.
     """
     hints = _hints(schema)
     if unknown := sorted(values.keys() - hints.keys()):
@@ -93,7 +93,16 @@ def build(section: str, values: Mapping[str, Any], schema: type[T]) -> T:
             f"[{section}] has no key {unknown[0]!r}: expected some of {', '.join(sorted(hints))}",
             details={"section": section, "key": unknown[0]},
         )
-    checked = {key: _checked(f"{section}.{key}", value, hints[key]) for key, value in values.items()}
+    return {key: _checked(f"{section}.{key}", value, hints[key]) for key, value in values.items()}
+
+
+def build(section: str, values: Mapping[str, Any], schema: type[T]) -> T:
+    """The dataclass `schema` with `values`, each of the right type.
+
+    Raises:
+        UsageError: an unknown key, a missing one, a wrong type, a value out of its range.
+    """
+    checked = check_values(section, values, schema)
     fields = dataclasses.fields(schema)  # type: ignore[arg-type]
     required = [f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING]
     if missing := [name for name in required if name not in checked]:

@@ -115,7 +115,8 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     if config.profiles is not None:
         given = read_profiles(config.profiles)
         without = [u for u in users if u.user_id not in given]
-        left_out["users_without_profile"] += len(without)
+        if without:
+            left_out["users_without_profile"] = len(without)
         users = [u for u in users if u.user_id in given]
     if len(users) < 2:
         raise EmptyHistoryError(
