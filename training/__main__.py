@@ -37,7 +37,13 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str]) -> int:
     """Run a stage; returns the exit code."""
     # Nothing here may reach for a hub, or tell one of a run.
-    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK"):
+    for name in (
+        "HF_HUB_OFFLINE",
+        "HF_HUB_DISABLE_TELEMETRY",
+        "TRANSFORMERS_OFFLINE",
+        "DO_NOT_TRACK",
+        "HF_HUB_DISABLE_PROGRESS_BARS",
+    ):
         os.environ[name] = "1"
     try:
         summary = _run(arguments)

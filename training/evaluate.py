@@ -16,7 +16,6 @@ judge here must be one that gave no reward.
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ from bump_edge.models import open_model
 from bump_edge.prompts import Prompt
 from bump_edge.settings import load
 from training.config import check_ranges
-from training.histories import User, cut, folds_of, prompt_of, raw_text, read_histories
+from training.histories import User, by_hash, cut, folds_of, prompt_of, raw_text, read_histories
 from training.judges import Judge
 from training.measures import GENERIC_PROFILE, gain, rank_all, text_measures
 from training.opening import open_judge
@@ -193,8 +192,7 @@ def _users(config: EvaluateConfig, left_out: Counter[str]) -> list[User]:
     if config.data.is_dir():
         splits = ("train", "validation", "test") if config.split == "all" else (config.split,)
         found = {user.user_id: user for split in splits for _, user in read_shards(config.data, split)}
-        chosen = sorted(found, key=lambda name: hashlib.sha256(f"bench {name}".encode()).digest())[: config.users]
-        return [found[name] for name in chosen]
+        return [found[name] for name in by_hash(found)[: config.users]]
     folds = folds_of(config.split)
     problems: Counter[str] = Counter()
     histories = read_histories(

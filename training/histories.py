@@ -68,11 +68,11 @@ def folds_of(split: str) -> frozenset[int]:
 
 
 def in_time_order(history: Sequence[Interaction]) -> list[Interaction]:
-    """The history by time where all of it has one, else as it is."""
-    times = [i.timestamp for i in history]
-    if any(t is None for t in times):
-        return list(history)
-    return sorted(history, key=lambda i: timestamp_ms(i.timestamp) if i.timestamp else 0)
+    """The history by time where all of it has one, else as it is; an interaction twice, equal in every field, once."""
+    unique = list({i.digest: i for i in history}.values())
+    if any(i.timestamp is None for i in unique):
+        return unique
+    return sorted(unique, key=lambda i: timestamp_ms(i.timestamp) if i.timestamp else 0)
 
 
 def cut(history: Sequence[Interaction], held_out: int = 1) -> User:
@@ -121,11 +121,16 @@ def read_histories(
             f"{path} has no interaction of a user of folds {sorted(folds)} ({len(wanted)} users in all): give another "
             "file, or another split"
         )
-    long = [user for user, history in histories.items() if len(history) >= min_length]
-    if problems is not None and len(long) < len(histories):
-        problems["short_users"] += len(histories) - len(long)
-    chosen = sorted(long, key=lambda user: hashlib.sha256(f"bench {user}".encode()).digest())[:limit]
-    return [in_time_order(histories[user]) for user in chosen]
+    ordered = {user: in_time_order(history) for user, history in histories.items()}
+    long = [user for user, history in ordered.items() if len(history) >= min_length]
+    if problems is not None and len(long) < len(ordered):
+        problems["short_users"] += len(ordered) - len(long)
+    return [ordered[user] for user in by_hash(long)[:limit]]
+
+
+def by_hash(users: Iterable[str]) -> list[str]:
+    """User names in the order in which an evaluation takes them: by a hash that has nothing to do with the folds."""
+    return sorted(users, key=lambda user: hashlib.sha256(f"bench {user}".encode()).digest())
 
 
 def interactions(path: Path, problems: Counter[str] | None = None) -> Iterable[Interaction]:

@@ -200,7 +200,7 @@ def _take_bucket(file: Path, name: str, config: PrepareConfig, shards: Shards, t
             histories.setdefault(interaction.user_id, []).append(interaction)
     for user_id in sorted(histories, key=_order):
         history, split = histories[user_id], split_of(user_id)
-        unique = in_time_order(list({i.digest: i for i in history}.values()))
+        unique = in_time_order(history)
         table.skipped["duplicate_interactions"] += len(history) - len(unique)
         if len(unique) < config.held_out + config.min_visible:
             table.skipped["short_users"] += 1
