@@ -53,10 +53,12 @@ class EvaluateConfig:
         data: a history file, or the output folder of `prepare`.
         model: a model of bump-edge by name or path; or
         profiles: a JSON Lines file of profiles.
+        dataset: which of a prepared folder's; needed where it has several.
         users: users at most, the first by hash; ≥ 2.
         split: ``train``, ``validation``, ``test`` or ``all``. Nothing may be tuned on what ``test`` says.
         judges: of `training.opening.JUDGES`; at least one.
         judge_model: a folder of transformers, for the judges that are language models.
+        judge_bfloat16: whether that model computes in bfloat16.
         baselines: of raw, extractive, generic and other.
         visible: interactions that a prompt shows, the last ones; ≥ 1.
         held_out: P; only for a history file, a prepared folder has its own; ≥ 1.
@@ -69,10 +71,12 @@ class EvaluateConfig:
     data: Path
     model: str | None = None
     profiles: Path | None = None
+    dataset: str | None = None
     users: int = 100
     split: str = "validation"
     judges: tuple[str, ...] = ("bm25", "minilm")
     judge_model: Path | None = None
+    judge_bfloat16: bool = False
     baselines: tuple[str, ...] = BASELINES
     visible: int = 40
     held_out: int = 1
@@ -107,7 +111,9 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         ModelError: the model cannot be opened.
         UsageError: a setting makes no sense.
     """
-    judges: list[Judge] = [open_judge(name, model=config.judge_model) for name in config.judges]
+    judges: list[Judge] = [
+        open_judge(name, model=config.judge_model, bfloat16=config.judge_bfloat16) for name in config.judges
+    ]
     left_out: Counter[str] = Counter()
     users = _users(config, left_out)
     given: dict[str, str] | None = None
@@ -191,7 +197,17 @@ def read_profiles(path: Path) -> dict[str, str]:
 def _users(config: EvaluateConfig, left_out: Counter[str]) -> list[User]:
     if config.data.is_dir():
         splits = ("train", "validation", "test") if config.split == "all" else (config.split,)
-        found = {user.user_id: user for split in splits for _, user in read_shards(config.data, split)}
+        found: dict[str, User] = {}
+        others: set[str] = set()
+        for dataset, user in (pair for split in splits for pair in read_shards(config.data, split)):
+            if config.dataset in (None, dataset):
+                found[user.user_id] = user
+            others.add(dataset)
+        # items of another data set are told apart without any profile
+        if (config.dataset is None and len(others) > 1) or (config.dataset is not None and not found):
+            raise UsageError(
+                f"dataset is {config.dataset}: expected one of {', '.join(sorted(others))}, which {config.data} holds"
+            )
         return [found[name] for name in by_hash(found)[: config.users]]
     folds = folds_of(config.split)
     problems: Counter[str] = Counter()

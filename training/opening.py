@@ -11,12 +11,13 @@ JUDGES = ("bm25", "minilm", "listwise-generate", "listwise-logits", "pointwise")
 """The judges there are."""
 
 
-def open_judge(name: str, *, model: Path | None = None) -> Judge:
+def open_judge(name: str, *, model: Path | None = None, bfloat16: bool = False) -> Judge:
     """The judge called `name`, one of `JUDGES`.
 
     Args:
         name: of the kind.
         model: a folder with a causal language model of transformers, for the last three.
+        bfloat16: that model computes in it.
 
     Raises:
         UsageError: an unknown name, or a language model that is not given.
@@ -34,4 +35,4 @@ def open_judge(name: str, *, model: Path | None = None) -> Judge:
         raise UsageError(f"the judge {name} needs a model: give judge_model, a folder of transformers")
     from training.language_judges import open_language_judge
 
-    return open_language_judge(name, model)
+    return open_language_judge(name, model, bfloat16=bfloat16)

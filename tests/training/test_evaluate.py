@@ -15,6 +15,8 @@ from tests.training.planted import name_of, rare_words, write_log
 from training.evaluate import EvaluateConfig, read_profiles, run, table_lines
 from training.measures import gain, interval, verbatim_share
 from training.plots import bars
+from training.prepare import PrepareConfig
+from training.prepare import run as prepare
 
 
 def profiles_file(path: Path, texts: dict[int, str]) -> Path:
@@ -89,6 +91,18 @@ def test_nothing_to_evaluate_is_an_error(log: Path, tmp_path: Path) -> None:
     for wrong in ({"model": None, "profiles": None}, {"model": "m", "profiles": log}, {"model": "m", "judges": ()}):
         with pytest.raises(UsageError):
             EvaluateConfig(data=log, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_prepared_folder_is_evaluated_a_data_set_at_a_time(log: Path, tmp_path: Path) -> None:
+    other = write_log(tmp_path / "other.jsonl", range(40, 80))
+    prepare(PrepareConfig(data=(log, other), out=tmp_path / "users"))
+    given = profiles_file(tmp_path / "p.jsonl", {u: quoting(u) for u in range(80)})
+    with pytest.raises(UsageError, match="expected one of made, other"):
+        evaluate(tmp_path / "users", given)
+    with pytest.raises(UsageError, match="dataset is third"):
+        evaluate(tmp_path / "users", given, dataset="third")
+    # the same users, cut in the same place, as from the file itself
+    assert evaluate(tmp_path / "users", given, dataset="made")["kinds"] == evaluate(log, given)["kinds"]
 
 
 def test_intervals_hold_the_mean_and_narrow() -> None:

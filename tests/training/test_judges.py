@@ -133,6 +133,14 @@ def test_letter_logits_are_the_models_own_whatever_the_batch(folder: Path) -> No
         assert found.tokens > 10
 
 
+def test_bfloat16_is_near(folder: Path) -> None:
+    whole = open_judge("listwise-logits", model=folder).rank([forward("likes tea")])[0].scores
+    half = open_judge("listwise-logits", model=folder, bfloat16=True).rank([forward("likes tea")])[0].scores
+    assert half == pytest.approx(whole, abs=0.2)
+    assert half != whole
+    assert max(whole) - min(whole) > 1
+
+
 def test_a_written_permutation_is_the_greedy_one_among_the_letters_left(folder: Path) -> None:
     one = forward("likes tea")
     found = open_judge("listwise-generate", model=folder).rank([one, backward("tea", TEXTS[:2])])
