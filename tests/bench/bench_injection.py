@@ -21,12 +21,13 @@ from bump_edge.backends.extractive import ExtractiveBackend
 from bump_edge.backends.gguf import GgufBackend
 from bump_edge.profiler import guards
 from bump_edge.profiler.checks import check
-from tests.bench.bench_quality import DATA, DATASETS, prompt_of, read_users
+from tests.bench.bench_quality import DATA, DATASETS
 from tests.hostile.attacks import ATTACKS, Attack
 from tests.hostile.benign import BENIGN
 from tests.hostile.measure import Open, extractive, obedient, outcome, planted
 from tests.hostile.unseen import UNSEEN
 from tests.real_models import smollm2_gguf
+from training.histories import prompt_of, read_histories
 
 
 def steered(sentence: str) -> bool:
@@ -57,7 +58,7 @@ def of_real_users(users: int) -> dict[str, dict[str, int]]:
     out = {}
     for name in DATASETS:
         if (path := folder / f"{name}.jsonl.gz").exists():
-            prompts = [prompt_of(h) for h in read_users(path, folds=frozenset({2, 3, 4}), limit=users)]
+            prompts = [prompt_of(h) for h in read_histories(path, folds=frozenset({2, 3, 4}), limit=users)]
             written = generate(ExtractiveBackend(), prompts, GenerationOptions())
             done = [check(w.text, p) for w, p in zip(written, prompts, strict=True)]
             out[name] = {

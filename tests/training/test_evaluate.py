@@ -1,0 +1,133 @@
+"""The evaluation on users with planted rare words: what quotes them must win, what is shuffled must not."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from bump_edge.errors import EmptyHistoryError, InputError, UsageError
+from tests.training.planted import name_of, rare_words, write_log
+from training.evaluate import EvaluateConfig, read_profiles, run, table_lines
+from training.measures import gain, interval, verbatim_share
+from training.plots import bars
+from training.prepare import PrepareConfig
+from training.prepare import run as prepare
+
+
+def profiles_file(path: Path, texts: dict[int, str]) -> Path:
+    path.write_bytes(b"\n".join(orjson.dumps({"user_id": name_of(u), "text": t}) for u, t in texts.items()))
+    return path
+
+
+def quoting(user: int) -> str:
+    return f"Buys {', '.join(rare_words(user))}."
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_log(tmp_path_factory.mktemp("log") / "made.jsonl", range(40))
+
+
+def evaluate(log: Path, profiles: Path, **more: Any) -> dict[str, Any]:
+    return run(EvaluateConfig(data=log, profiles=profiles, split="all", judges=("bm25",), rounds=200, **more))
+
+
+def test_quoted_rare_words_are_perfect_and_beat_every_baseline(log: Path, tmp_path: Path) -> None:
+    found = evaluate(log, profiles_file(tmp_path / "p.jsonl", {u: quoting(u) for u in range(40)}), out=tmp_path / "o")
+    kinds = found["kinds"]
+    assert found["users"] == 40
+    assert kinds["given"]["bm25"] == {
+        "ndcg": 2.0, "ci95": [2.0, 2.0], "forward": 1.0, "backward": 1.0, "unparsed": 0,
+    }  # fmt: skip
+    assert kinds["given"]["words"] == 4.0
+    assert kinds["raw"]["bm25"]["ndcg"] > 1.8
+    assert kinds["extractive"]["bm25"]["ndcg"] > 1.5
+    assert kinds["generic"]["bm25"]["ndcg"] == found["chance"] == 0.945
+    assert kinds["other"]["bm25"]["ndcg"] < 1.0
+    assert found["gain_over"]["generic"]["bm25"]["ci95"][0] > 1.0
+    # supported by the log; another's words are not
+    assert (kinds["given"]["unsupported"], kinds["other"]["unsupported"], kinds["generic"]["unsupported"]) == (0, 1, 1)
+    assert kinds["raw"]["verbatim"] > 0.8
+    assert kinds["given"]["verbatim"] == 0
+    assert len(table_lines(found, ["bm25"])) == 7
+    assert (tmp_path / "o" / "profiles.jsonl").exists()
+    assert found["out"]["evaluation.png"] is None or Path(found["out"]["evaluation.png"]).stat().st_size > 1000
+
+
+def test_shuffled_profiles_are_at_chance(log: Path, tmp_path: Path) -> None:
+    order = list(range(40))
+    random.Random(0).shuffle(order)
+    shuffled = profiles_file(tmp_path / "p.jsonl", {u: quoting(o) for u, o in enumerate(order)})
+    found = evaluate(log, shuffled, baselines=())
+    assert found["kinds"]["given"]["bm25"]["ndcg"] == pytest.approx(0.945, abs=0.15)
+
+
+def test_users_without_a_profile_are_left_out_and_empty_ones_are_nothing(log: Path, tmp_path: Path) -> None:
+    texts = {u: quoting(u) for u in range(20)} | {20: " "}
+    found = evaluate(log, profiles_file(tmp_path / "p.jsonl", texts), baselines=())
+    assert (found["users"], found["left_out"]) == (21, {"users_without_profile": 19})
+    assert found["kinds"]["given"]["empty"] == 1
+    assert found["kinds"]["given"]["bm25"]["ndcg"] == pytest.approx(2 * 20 / 21, abs=0.01)
+
+
+def test_nothing_to_evaluate_is_an_error(log: Path, tmp_path: Path) -> None:
+    with pytest.raises(EmptyHistoryError, match="0 users"):
+        evaluate(log, profiles_file(tmp_path / "p.jsonl", {99: "x"}))
+    (tmp_path / "q.jsonl").write_text('{"user_id": "a"}')
+    with pytest.raises(InputError, match="line 1"):
+        read_profiles(tmp_path / "q.jsonl")
+    (tmp_path / "q.jsonl").write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        read_profiles(tmp_path / "q.jsonl")
+    twice = '{"user_id": "a", "text": "x"}\n'
+    (tmp_path / "q.jsonl").write_text(twice + twice)
+    with pytest.raises(InputError, match="already"):
+        read_profiles(tmp_path / "q.jsonl")
+    for wrong in ({"model": None, "profiles": None}, {"model": "m", "profiles": log}, {"model": "m", "judges": ()}):
+        with pytest.raises(UsageError):
+            EvaluateConfig(data=log, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_prepared_folder_is_evaluated_a_data_set_at_a_time(log: Path, tmp_path: Path) -> None:
+    other = write_log(tmp_path / "other.jsonl", range(40, 80))
+    prepare(PrepareConfig(data=(log, other), out=tmp_path / "users"))
+    given = profiles_file(tmp_path / "p.jsonl", {u: quoting(u) for u in range(80)})
+    with pytest.raises(UsageError, match="expected one of made, other"):
+        evaluate(tmp_path / "users", given)
+    with pytest.raises(UsageError, match="dataset is third"):
+        evaluate(tmp_path / "users", given, dataset="third")
+    # the same users, cut in the same place, as from the file itself
+    assert evaluate(tmp_path / "users", given, dataset="made")["kinds"] == evaluate(log, given)["kinds"]
+
+
+def test_intervals_hold_the_mean_and_narrow() -> None:
+    draw = random.Random(2)
+    values = [draw.gauss(1.0, 0.4) for _ in range(400)]
+    low, high = interval(values)
+    assert low < statistics.fmean(values) < high
+    assert high - low == pytest.approx(2 * 1.96 * 0.4 / 20, rel=0.25)
+    wide = interval(values[:25])
+    assert wide[1] - wide[0] > 2 * (high - low)
+    # paired: a constant gain is certain however the values spread
+    assert gain([v + 0.1 for v in values], values) == {"gain": 0.1, "ci95": [0.1, 0.1]}
+
+
+def test_verbatim_share_by_hand() -> None:
+    record = "one two three four five six"
+    assert verbatim_share("Likes ONE two three four five.", [record]) == pytest.approx(5 / 6)
+    assert verbatim_share("one two three four", [record]) == 0
+    assert verbatim_share(record, [record]) == 1
+    assert verbatim_share("", [record]) == 0
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    row = {"words": 3.0, "bm25": {"ndcg": 1.2, "ci95": [1.1, 1.3]}}
+    summary = {"kinds": {"given": row}, "chance": 0.945, "data": "d", "users": 3, "split": "all"}
+    assert bars(summary, ["bm25"], tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,282 @@
+"""Stage ``evaluate``: how well profiles tell their users apart, under several judges, beside what is not a profile.
+
+    python -m training evaluate --data FILE (--model REF | --profiles FILE.jsonl) [--users N] [--out FOLDER]
+
+For each user the last interaction (or more, `held_out`) is held out; the profile ranks it against K other users'
+held-out interactions, and it ranks the profile against these users' profiles. Chance is 0.945 summed at P = 1 and
+K = 8, perfect 2. Beside the given profiles: the raw visible history, the extractive profile, one generic profile for
+all, and the profile of another user (a little *below* chance backward: now and then a negative carries the right one).
+
+With `--profiles` a line is ``{"user_id", "text"}`` (more is ignored), written from the visible part only: this stage
+cannot see whether a file cheats. Users whom the file lacks are left out of the evaluation, and counted.
+
+Departs from the paper, which reports downstream tasks (LaMP): this is the intrinsic measure, and it is why at least one
+judge here must be one that gave no reward.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bump_edge.backends.base import GenerationOptions, generate
+from bump_edge.errors import EmptyHistoryError, InputError, UsageError
+from bump_edge.metrics import chance_ndcg
+from bump_edge.models import open_model
+from bump_edge.prompts import Prompt
+from bump_edge.settings import load
+from training.config import check_ranges
+from training.histories import User, by_hash, cut, folds_of, prompt_of, raw_text, read_histories
+from training.judges import Judge
+from training.measures import GENERIC_PROFILE, gain, rank_all, text_measures
+from training.opening import open_judge
+from training.plots import bars
+from training.prepare import read_shards
+from training.progress import say
+from training.reward import RewardConfig
+
+GIVEN = "given"
+BASELINES = ("raw", "extractive", "generic", "other")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """Settings of the stage.
+
+    Args:
+        data: a history file, or the output folder of `prepare`.
+        model: a model of bump-edge by name or path; or
+        profiles: a JSON Lines file of profiles.
+        dataset: which of a prepared folder's; needed where it has several.
+        users: users at most, the first by hash; ≥ 2.
+        split: ``train``, ``validation``, ``test`` or ``all``. Nothing may be tuned on what ``test`` says.
+        judges: of `training.opening.JUDGES`; at least one.
+        judge_model: a folder of transformers, for the judges that are language models.
+        judge_bfloat16: whether that model computes in bfloat16.
+        baselines: of raw, extractive, generic and other.
+        visible: interactions that a prompt shows, the last ones; ≥ 1.
+        held_out: P; only for a history file, a prepared folder has its own; ≥ 1.
+        negatives, shuffles, seed: K, M and the draws' seed, see `RewardConfig`.
+        max_words, max_tokens: limits of a written profile.
+        rounds: of the bootstrap; ≥ 40.
+        out: a folder for evaluation.json, profiles.jsonl and the plot; none without it.
+    """
+
+    data: Path
+    model: str | None = None
+    profiles: Path | None = None
+    dataset: str | None = None
+    users: int = 100
+    split: str = "validation"
+    judges: tuple[str, ...] = ("bm25", "minilm")
+    judge_model: Path | None = None
+    judge_bfloat16: bool = False
+    baselines: tuple[str, ...] = BASELINES
+    visible: int = 40
+    held_out: int = 1
+    negatives: int = 8
+    shuffles: int = 2
+    seed: int = 0
+    max_words: int = 80
+    max_tokens: int = 200
+    rounds: int = 1000
+    out: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self, users=(2, 10**9), visible=(1, 10**6), held_out=(1, 1000), max_words=(10, 400), max_tokens=(1, 10**5),
+            rounds=(40, 10**6),
+        )  # fmt: skip
+        if (self.model is None) == (self.profiles is None):
+            raise UsageError("expected either model or profiles: give one of --model REF and --profiles FILE.jsonl")
+        if not self.judges or len(set(self.judges)) != len(self.judges):
+            raise UsageError(f"judges is {list(self.judges)}: expected at least one, each once")
+        if unknown := sorted(set(self.baselines) - set(BASELINES)):
+            raise UsageError(f"baselines names {unknown[0]!r}: expected some of {', '.join(BASELINES)}")
+        folds_of(self.split)
+
+
+def run(config: EvaluateConfig) -> dict[str, Any]:
+    """Measure; returns the summary, and writes it to `out` where there is one.
+
+    Raises:
+        InputError: data or profiles cannot be read.
+        EmptyHistoryError: fewer than two users can be evaluated.
+        ModelError: the model cannot be opened.
+        UsageError: a setting makes no sense.
+    """
+    judges: list[Judge] = [
+        open_judge(name, model=config.judge_model, bfloat16=config.judge_bfloat16) for name in config.judges
+    ]
+    left_out: Counter[str] = Counter()
+    users = _users(config, left_out)
+    given: dict[str, str] | None = None
+    if config.profiles is not None:
+        given = read_profiles(config.profiles)
+        without = [u for u in users if u.user_id not in given]
+        if without:
+            left_out["users_without_profile"] = len(without)
+        users = [u for u in users if u.user_id in given]
+    if len(users) < 2:
+        raise EmptyHistoryError(
+            f"{len(users)} users of the split {config.split} can be evaluated (left out: {dict(left_out) or 'none'}): "
+            "expected at least 2; give more data, or another split"
+        )
+    prompts = [prompt_of(u.visible, visible=config.visible, max_words=config.max_words) for u in users]
+    say(f"{len(users)} users; left out: {dict(left_out) or 'none'}")
+    if given is not None:
+        own = [given[u.user_id] for u in users]
+    else:
+        own = _write(str(config.model), prompts, config.max_tokens)
+    kinds = {GIVEN: own} | {kind: _baseline(kind, own, users, prompts, config) for kind in config.baselines}
+    reward = RewardConfig(negatives=config.negatives, shuffles=config.shuffles, seed=config.seed)
+    ranked = rank_all(users, kinds, judges, reward)
+    table: dict[str, Any] = {}
+    for kind, texts in kinds.items():
+        # the raw history is the evidence itself, and no text that the checks were made for
+        table[kind] = text_measures(texts, prompts, checked=kind != "raw")
+        table[kind] |= {judge.name: ranked[kind][judge.name].as_json(config.rounds) for judge in judges}
+    summary: dict[str, Any] = {
+        "stage": "evaluate",
+        "data": config.data.name,
+        "split": config.split,
+        "given": config.model if config.model is not None else str(config.profiles),
+        "users": len(users),
+        "left_out": dict(left_out),
+        "chance": round(_chance(users, config.negatives), 3),
+        "kinds": table,
+        "gain_over": {
+            kind: {
+                judge.name: gain(
+                    ranked[GIVEN][judge.name].totals, ranked[kind][judge.name].totals, rounds=config.rounds
+                )
+                for judge in judges
+            }
+            for kind in config.baselines
+        },
+    }
+    for line in table_lines(summary, [judge.name for judge in judges]):
+        say(line)
+    if config.out is not None:
+        summary["out"] = _write_out(config.out, summary, users, own, [judge.name for judge in judges])
+    return summary
+
+
+def read_profiles(path: Path) -> dict[str, str]:
+    """The text of each user's profile in a JSON Lines file.
+
+    Raises:
+        InputError: the file cannot be read, or a line is no profile, or a user has two.
+    """
+    out: dict[str, str] = {}
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read the profiles {path}: {error.strerror}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise InputError(f"{path}, line {number}, is not JSON: {error}") from None
+        if not (isinstance(row, dict) and isinstance(row.get("user_id"), str) and isinstance(row.get("text"), str)):
+            raise InputError(f'{path}, line {number}: expected {{"user_id": …, "text": …}}, both strings')
+        if row["user_id"] in out:
+            raise InputError(f"{path}, line {number}: user {row['user_id']!r} has a profile already; keep one")
+        out[row["user_id"]] = row["text"]
+    return out
+
+
+def _users(config: EvaluateConfig, left_out: Counter[str]) -> list[User]:
+    if config.data.is_dir():
+        splits = ("train", "validation", "test") if config.split == "all" else (config.split,)
+        found: dict[str, User] = {}
+        others: set[str] = set()
+        for dataset, user in (pair for split in splits for pair in read_shards(config.data, split)):
+            if config.dataset in (None, dataset):
+                found[user.user_id] = user
+            others.add(dataset)
+        # items of another data set are told apart without any profile
+        if (config.dataset is None and len(others) > 1) or (config.dataset is not None and not found):
+            raise UsageError(
+                f"dataset is {config.dataset}: expected one of {', '.join(sorted(others))}, which {config.data} holds"
+            )
+        return [found[name] for name in by_hash(found)[: config.users]]
+    folds = folds_of(config.split)
+    problems: Counter[str] = Counter()
+    histories = read_histories(
+        config.data, folds=folds, limit=config.users, min_length=config.held_out + 1, problems=problems
+    )
+    left_out.update(problems)
+    return [cut(history, config.held_out) for history in histories]
+
+
+def _write(reference: str, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+    backend = open_model(reference, load())
+    try:
+        say(f"{reference} writes {len(prompts)} profiles")
+        return [g.text for g in generate(backend, prompts, GenerationOptions(max_tokens=max_tokens))]
+    finally:
+        backend.close()
+
+
+def _baseline(
+    kind: str, own: Sequence[str], users: Sequence[User], prompts: Sequence[Prompt], config: EvaluateConfig
+) -> Sequence[str]:
+    match kind:
+        case "raw":
+            return [raw_text(u.visible, visible=config.visible) for u in users]
+        case "extractive":
+            return own if config.model == "extractive" else _write("extractive", prompts, config.max_tokens)
+        case "generic":
+            return [GENERIC_PROFILE] * len(users)
+        case _:
+            return [*own[1:], own[0]]
+
+
+def _chance(users: Sequence[User], negatives: int) -> float:
+    """Forward + backward of a random ranking, with as many negatives as there can be."""
+    others = min(negatives, len(users) - 1)
+    return statistics.fmean(
+        chance_ndcg(len(u.held_out), len(u.held_out) + others) + chance_ndcg(1, 1 + others) for u in users
+    )
+
+
+def table_lines(summary: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
+    """The summary as lines of a table for people."""
+    lines = [f"{'profile':<12}{'words':>7}{'unsup.':>8}{'verb.':>7}" + "".join(f"{j:>28}" for j in judges)]
+    for kind, row in summary["kinds"].items():
+        unsupported = row.get("unsupported")
+        cells = "".join(
+            f"{row[j]['ndcg']:.3f} [{row[j]['ci95'][0]:.3f}, {row[j]['ci95'][1]:.3f}]".rjust(28) for j in judges
+        )
+        shown = "-" if unsupported is None else f"{unsupported:.3f}"
+        lines.append(f"{kind:<12}{row['words']:>7.1f}{shown:>8}{row['verbatim']:>7.3f}{cells}")
+    return [*lines, f"{'chance':<12}{summary['chance']:>34.3f}"]
+
+
+def _write_out(
+    out: Path, summary: Mapping[str, Any], users: Sequence[User], own: Sequence[str], judges: Sequence[str]
+) -> dict[str, str | None]:
+    out.mkdir(parents=True, exist_ok=True)
+    rows = [orjson.dumps({"user_id": u.user_id, "text": text}) for u, text in zip(users, own, strict=True)]
+    files = {
+        "evaluation.json": orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n",
+        "profiles.jsonl": b"\n".join(rows) + b"\n",
+    }
+    for name, data in files.items():
+        (out / f"{name}.new").write_bytes(data)
+        (out / f"{name}.new").rename(out / name)
+    written: dict[str, str | None] = {name: str(out / name) for name in files}
+    plotted = bars(summary, judges, out / "evaluation.png")
+    if not plotted:
+        say("no plot: matplotlib is not installed (pip install 'bump-edge[bench]')")
+    written["evaluation.png"] = str(out / "evaluation.png") if plotted else None
+    return written

@@ -1,0 +1,141 @@
+"""What an evaluation computes from profiles: NDCG in both directions with intervals, and what stands beside it."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bump_edge.profiler.checks import check
+from bump_edge.prompts import Prompt
+from bump_edge.text import fold, words
+from training.histories import User, judged_text
+from training.judges import Judge
+from training.reward import Draw, Member, Reward, RewardConfig, draw, rewards
+
+GENERIC_PROFILE = (
+    "Enjoys quality products and good entertainment, likes to try new things, values price and reliability, and shares "
+    "opinions with others."
+)
+"""A profile that fits everybody."""
+
+VERBATIM_RUN = 5
+"""Words in a row that must stand in a record for them to count as copied."""
+
+
+def members_of(users: Sequence[User]) -> list[Member]:
+    """The users as the reward reads them."""
+    return [
+        Member(
+            key=user.user_id,
+            held_out=tuple(judged_text(i) for i in user.held_out),
+            visible=tuple(judged_text(i) for i in user.visible),
+        )
+        for user in users
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranked:
+    """One kind of profile under one judge: a reward a user."""
+
+    rewards: tuple[Reward, ...]
+
+    @property
+    def totals(self) -> list[float]:
+        """Forward + backward NDCG of each user, 0 to 2."""
+        return [r.total for r in self.rewards]
+
+    def as_json(self, rounds: int) -> dict[str, Any]:
+        """The mean with its 95 % interval, and the two directions."""
+        return {
+            "ndcg": round(statistics.fmean(self.totals), 3),
+            "ci95": rounded(interval(self.totals, rounds=rounds)),
+            "forward": round(statistics.fmean(r.forward for r in self.rewards), 3),
+            "backward": round(statistics.fmean(r.backward for r in self.rewards), 3),
+            "unparsed": sum(r.unparsed for r in self.rewards),
+        }
+
+
+def rank_all(
+    users: Sequence[User],
+    kinds: Mapping[str, Sequence[str]],
+    judges: Sequence[Judge],
+    config: RewardConfig,
+) -> dict[str, dict[str, Ranked]]:
+    """Kind → judge → `Ranked`; the negatives and shuffles of a user are the same for all kinds and judges."""
+    members = members_of(users)
+    draws: list[Draw] = draw(members, config)
+    out: dict[str, dict[str, Ranked]] = {}
+    for kind, profiles in kinds.items():
+        groups = [[text] for text in profiles]
+        out[kind] = {
+            judge.name: Ranked(rewards=tuple(row[0] for row in rewards(members, groups, judge, config, draws=draws)))
+            for judge in judges
+        }
+    return out
+
+
+def interval(values: Sequence[float], *, rounds: int = 1000) -> tuple[float, float]:
+    """Bootstrap 95 % interval of the mean over users (percentiles of `rounds` resamples, seeded)."""
+    chance = random.Random(0)
+    means = sorted(statistics.fmean(chance.choices(values, k=len(values))) for _ in range(rounds))
+    return means[int(0.025 * rounds)], means[max(int(0.975 * rounds) - 1, 0)]
+
+
+def gain(values: Sequence[float], over: Sequence[float], *, rounds: int = 1000) -> dict[str, Any]:
+    """How much higher `values` are than `over`, paired by user, with the 95 % interval of the mean difference."""
+    differences = [a - b for a, b in zip(values, over, strict=True)]
+    return {
+        "gain": round(statistics.fmean(differences), 3),
+        "ci95": rounded(interval(differences, rounds=rounds)),
+    }
+
+
+def rounded(pair: tuple[float, float]) -> list[float]:
+    """An interval as JSON, to three digits."""
+    return [round(pair[0], 3), round(pair[1], 3)]
+
+
+def verbatim_share(profile: str, records: Sequence[str], *, run: int = VERBATIM_RUN) -> float:
+    """The share of a profile's words that lie in a run of at least `run` words of one record, 0 to 1."""
+    said = [fold(w) for w in words(profile)]
+    known: set[tuple[str, ...]] = set()
+    for record in records:
+        tokens = [fold(w) for w in words(record)]
+        known.update(tuple(tokens[at : at + run]) for at in range(len(tokens) - run + 1))
+    copied = [False] * len(said)
+    for at in range(len(said) - run + 1):
+        if tuple(said[at : at + run]) in known:
+            copied[at : at + run] = [True] * run
+    return sum(copied) / len(said) if said else 0.0
+
+
+def text_measures(profiles: Sequence[str], prompts: Sequence[Prompt], *, checked: bool = True) -> dict[str, Any]:
+    """Mean length in words, verbatim overlap, empty profiles, and, where `checked`, the checks' verdict.
+
+    `unsupported` is the share of sentences that the product's checks drop for want of evidence in what the prompt
+    shows; `dropped` the share that they drop for any reason. Both are None where no sentence was written.
+    """
+    out: dict[str, Any] = {
+        "words": round(statistics.fmean(len(p.split()) for p in profiles), 1),
+        "verbatim": round(
+            statistics.fmean(
+                verbatim_share(text, [judged_text(i) for i in prompt.interactions])
+                for text, prompt in zip(profiles, prompts, strict=True)
+            ),
+            3,
+        ),
+        "empty": sum(not text.strip() for text in profiles),
+    }
+    if checked:
+        found = [check(text, prompt) for text, prompt in zip(profiles, prompts, strict=True)]
+        written = sum(f.written for f in found)
+        for name, fell in (
+            ("unsupported", sum(f.dropped.get("unsupported", 0) for f in found)),
+            ("dropped", sum(sum(f.dropped.values()) for f in found)),
+        ):
+            out[name] = round(fell / written, 3) if written else None
+    return out
