@@ -86,6 +86,11 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def plain(text: str) -> str:
+    """The words of `text`, folded, with a space between: two sentences that differ in nothing else are one."""
+    return " ".join(fold(w) for w in words(text))
+
+
 @cache
 def stopwords(language: str) -> frozenset[str]:
     """Function words of an ISO 639-1 language, folded; empty for a language without a list."""

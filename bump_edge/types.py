@@ -226,9 +226,9 @@ class Evidence:
     confirmed: bool = False
 
 
-ORIGINS = ("write", "update", "edit", "rollback", "block", "forget", "import")
+ORIGINS = ("write", "update", "edit", "rollback", "block", "import")
 """How a version of a profile came about: written anew from the history, updated, edited by a person, brought back,
-without the sentences about a blocked topic, without what was forgotten, from another store."""
+without the sentences about a blocked topic, from another store. Forgetting changes versions where they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from bump_edge.profiler import guards
 from bump_edge.profiler.claims import Claims
 from bump_edge.profiler.evidence import EvidenceIndex
 from bump_edge.prompts import Prompt
-from bump_edge.text import fold, guess_language, sentences, stems, words
+from bump_edge.text import fold, guess_language, plain, sentences, stems, words
 from bump_edge.types import Evidence
 
 REASONS: Mapping[str, str] = {
@@ -95,7 +95,7 @@ def check(
     """
     written = sentences(clean(text))
     confirmed = [e for e in standing if e.confirmed]
-    stood = {_plain(e.sentence): e for e in standing}
+    stood = {plain(e.sentence): e for e in standing}
     index = EvidenceIndex(prompt.interactions, prompt.stats, language=prompt.language)
     records = guards.Wording.of(prompt.interactions)
     dropped: Counter[str] = Counter()
@@ -103,7 +103,7 @@ def check(
     said: list[frozenset[str]] = [frozenset(stems(e.sentence, prompt.language)) for e in confirmed]
     length = sum(len(words(e.sentence)) for e in confirmed)
     for position, sentence in enumerate(written):
-        before = stood.get(_plain(sentence))
+        before = stood.get(plain(sentence))
         if before is not None and before.confirmed:
             continue  # it stands already
         cut = not finished and position == len(written) - 1 and not _TERMINAL.search(sentence)
@@ -132,10 +132,6 @@ def check(
         ending = "" if _TERMINAL.search(sentence) else "."
         kept.append(Evidence(sentence=sentence + ending, interactions=found))
     return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped))
-
-
-def _plain(sentence: str) -> str:
-    return " ".join(fold(w) for w in words(sentence))
 
 
 def _must_hold_anew(sentence: str, language: str) -> bool:

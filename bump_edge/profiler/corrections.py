@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bump_edge.errors import NotFoundError, ProfileChangedError, UsageError
 from bump_edge.profiler.word import Embedder, Topic, Word, pattern
 from bump_edge.store import Kind, ProfileDraft, Store
-from bump_edge.text import fold, sentences, words
+from bump_edge.text import fold, plain, sentences
 from bump_edge.types import Evidence, Profile
 
 _ATTEMPTS = 20  # each failure means that somebody else's change went through
@@ -54,8 +54,8 @@ def edit(store: Store, user_id: str, text: str) -> Profile:
     for sentence in wanted:
         if word.blocks and word.blocked(sentence):
             raise UsageError(f"the sentence {sentence[:80]!r} is blocked: unblock its topic first, or leave it out")
-    old = {_plain(e.sentence): e for e in before.evidence}
-    new = {_plain(s) for s in wanted}
+    old = {plain(e.sentence): e for e in before.evidence}
+    new = {plain(s) for s in wanted}
     said = _Said(store, user_id)
     for key, entry in old.items():
         if key not in new:
@@ -63,14 +63,14 @@ def edit(store: Store, user_id: str, text: str) -> Profile:
                 said.put("pin", entry.sentence, active=False)
             said.put("reject", entry.sentence)
     for sentence in wanted:
-        if _plain(sentence) not in old:
+        if plain(sentence) not in old:
             said.put("reject", sentence, active=False)
             said.put("pin", sentence)
-    wanted = list({_plain(s): s for s in wanted}.values())
+    wanted = list({plain(s): s for s in wanted}.values())
 
     def change(current: Profile) -> Sequence[Evidence]:
-        known = {_plain(e.sentence): e for e in (*before.evidence, *current.evidence)}
-        return [known.get(_plain(s)) or Evidence(sentence=s, interactions=(), confirmed=True) for s in wanted]
+        known = {plain(e.sentence): e for e in (*before.evidence, *current.evidence)}
+        return [known.get(plain(s)) or Evidence(sentence=s, interactions=(), confirmed=True) for s in wanted]
 
     return _revise(store, user_id, "edit", change, said=said)
 
@@ -98,7 +98,7 @@ def pin(store: Store, user_id: str, sentence: str) -> Profile:
     def change(current: Profile) -> Sequence[Evidence]:
         entries = list(current.evidence)
         for n, entry in enumerate(entries):
-            if _plain(entry.sentence) == _plain(text):
+            if plain(entry.sentence) == plain(text):
                 entries[n] = Evidence(sentence=text, interactions=entry.interactions, confirmed=True)
                 return entries
         return [Evidence(sentence=text, interactions=(), confirmed=True), *entries]
@@ -116,23 +116,23 @@ def unpin(store: Store, user_id: str, sentence: str) -> Profile:
     profile = store.profile(user_id)
     chosen = _choose(profile, sentence)
     text = chosen.sentence if chosen else " ".join(sentence.split())
-    if not any(c.kind == "pin" and _plain(c.text) == _plain(text) for c in store.corrections(user_id)):
+    if not any(c.kind == "pin" and plain(c.text) == plain(text) for c in store.corrections(user_id)):
         raise NotFoundError(
             f"{text[:80]!r} is no confirmed sentence of user {user_id!r}: `bump-edge show` marks those that are",
             details={"sentence": text},
         )
     said = _Said(store, user_id)
-    if all(_plain(e.sentence) == _plain(text) and not e.interactions for e in profile.evidence):
+    if all(plain(e.sentence) == plain(text) and not e.interactions for e in profile.evidence):
         raise UsageError("it is the profile's only sentence, and nothing but your word supports it: edit it instead")
     for correction in store.corrections(user_id):
-        if correction.kind == "pin" and _plain(correction.text) == _plain(text):
+        if correction.kind == "pin" and plain(correction.text) == plain(text):
             said.put("pin", correction.text, active=False)
 
     def change(current: Profile) -> Sequence[Evidence]:
         return [
-            Evidence(sentence=e.sentence, interactions=e.interactions) if _plain(e.sentence) == _plain(text) else e
+            Evidence(sentence=e.sentence, interactions=e.interactions) if plain(e.sentence) == plain(text) else e
             for e in current.evidence
-            if e.interactions or _plain(e.sentence) != _plain(text)
+            if e.interactions or plain(e.sentence) != plain(text)
         ]
 
     return _revise(store, user_id, "edit", change, said=said)
@@ -213,9 +213,9 @@ def rollback(store: Store, user_id: str, version: int) -> Profile:
         if not word.refuses(e.sentence)
     ]
     entries = [e for e in entries if e.interactions or e.confirmed]
-    there = {_plain(e.sentence) for e in entries}
+    there = {plain(e.sentence) for e in entries}
     entries = [
-        *(Evidence(sentence=p, interactions=(), confirmed=True) for p in word.pins if _plain(p) not in there),
+        *(Evidence(sentence=p, interactions=(), confirmed=True) for p in word.pins if plain(p) not in there),
         *entries,
     ]
     said = _Said(store, user_id)
@@ -308,12 +308,8 @@ def _choose(profile: Profile, sentence: str) -> Evidence | None:
                 details={"sentence": number},
             )
         return profile.evidence[number - 1]
-    return next((e for e in profile.evidence if _plain(e.sentence) == _plain(sentence)), None)
+    return next((e for e in profile.evidence if plain(e.sentence) == plain(sentence)), None)
 
 
 def _is_pin(entry: Evidence, word: Word) -> bool:
-    return any(_plain(p) == _plain(entry.sentence) for p in word.pins)
-
-
-def _plain(sentence: str) -> str:
-    return " ".join(fold(w) for w in words(sentence))
+    return any(plain(p) == plain(entry.sentence) for p in word.pins)

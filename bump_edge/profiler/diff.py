@@ -132,7 +132,6 @@ _REMOVED_BY = {
     "edit": "a person took it out",
     "rollback": "not in the version that was brought back",
     "block": "about something that a person blocked",
-    "forget": "what it rests on was forgotten",
     "import": "not in the profile of the other store",
     "write": "not in the profile that was written anew",
 }

@@ -15,6 +15,7 @@ from typing import Any
 
 from bump_edge.errors import NotFoundError, UsageError
 from bump_edge.profiler.evidence import EvidenceIndex
+from bump_edge.profiler.options import SIMILARITY
 from bump_edge.profiler.word import Embedder, Topic, Word
 from bump_edge.store import Derived, Scan, Store
 from bump_edge.store.forgetting import needles
@@ -106,7 +107,7 @@ def plan_forget(
     until: datetime | None = None,
     everything: bool = False,
     embedder: Embedder | None = None,
-    similarity: float = 0.3,
+    similarity: float = SIMILARITY,
 ) -> ForgetPlan:
     """What forgetting would delete; changes nothing. Exactly one thing is to be named.
 

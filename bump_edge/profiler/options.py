@@ -9,6 +9,9 @@ from bump_edge.backends.base import GenerationOptions
 from bump_edge.errors import UsageError
 from bump_edge.prompts import LANGUAGES
 
+SIMILARITY = 0.3
+"""Cosine from which on a text is about a blocked topic, for the MiniLM sentence encoder: see ``tests/bench``."""
+
 CHECKS_VERSION = "2"
 """Of `bump_edge.profiler.checks`; counts up whenever the same text could come out of them otherwise: older profiles are
 then no longer up to date."""
@@ -58,7 +61,7 @@ class ProfilerOptions:
     drift: float = 0.6
     fade_interactions: int = 60
     fade_days: int = 60
-    similarity: float = 0.3
+    similarity: float = SIMILARITY
     generation: GenerationOptions = field(default_factory=GenerationOptions)
 
     def __post_init__(self) -> None:

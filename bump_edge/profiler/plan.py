@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -39,29 +38,6 @@ class Readable:
     def count(self, user_id: str) -> int:
         """How many interactions there are, blocked ones included."""
         return self._store.count(user_id)
-
-
-class Few:
-    """A handful of interactions as a history; what `selection.select` reads."""
-
-    def __init__(self, interactions: Sequence[Interaction]) -> None:
-        self._interactions = list(interactions)
-
-    def history(self, user_id: str, *, limit: int | None = None, newest: bool = False) -> list[Interaction]:  # noqa: ARG002
-        """See `Store.history`."""
-        if limit is None:
-            return list(self._interactions)
-        return self._interactions[max(0, len(self._interactions) - limit) :] if newest else self._interactions[:limit]
-
-    def sample(self, user_id: str, count: int, *, skip_newest: int = 0) -> list[Interaction]:  # noqa: ARG002
-        """See `Store.sample`."""
-        older = self._interactions[: len(self._interactions) - skip_newest]
-        wanted = min(count, len(older))
-        return [older[(2 * k + 1) * len(older) // (2 * wanted)] for k in range(wanted)]
-
-    def count(self, user_id: str) -> int:  # noqa: ARG002
-        """See `Store.count`."""
-        return len(self._interactions)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

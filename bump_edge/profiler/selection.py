@@ -35,7 +35,6 @@ def select(
     count_tokens: Callable[[str], int],
     max_interactions: int = 60,
     recent_share: float = 0.5,
-    render: Callable[[Interaction], str] = render_interaction,
 ) -> tuple[Interaction, ...]:
     """Select from a user's history; reads at most a few hundred interactions of it, however many there are.
 
@@ -47,7 +46,6 @@ def select(
         count_tokens: the backend's tokenizer.
         max_interactions: at most this many, ≥ 1.
         recent_share: in [0, 1].
-        render: how an interaction is written in the prompt.
 
     Returns:
         The selection, oldest first; empty only for an empty history.
@@ -56,7 +54,34 @@ def select(
     older_pool: list[Interaction] = []
     if store.count(user_id) > len(recent_pool):
         older_pool = store.sample(user_id, _POOL // 2, skip_newest=len(recent_pool))
-    pool = older_pool + recent_pool
+    return choose(
+        older_pool + recent_pool,
+        budget=budget,
+        count_tokens=count_tokens,
+        max_interactions=max_interactions,
+        recent_share=recent_share,
+    )
+
+
+def choose(
+    pool: Sequence[Interaction],
+    *,
+    budget: int,
+    count_tokens: Callable[[str], int],
+    max_interactions: int = 60,
+    recent_share: float = 0.5,
+    render: Callable[[Interaction], str] = render_interaction,
+) -> tuple[Interaction, ...]:
+    """What `select` takes of the interactions that it looks at.
+
+    Args:
+        pool: oldest first.
+        budget, count_tokens, max_interactions, recent_share: see `select`.
+        render: how an interaction is written in the prompt.
+
+    Returns:
+        The selection, oldest first; empty only for an empty pool.
+    """
     cost = [count_tokens(f"- {render(i)}\n") for i in pool]
     if len(pool) <= max_interactions and sum(cost) <= budget:
         return tuple(_few_copies(pool))

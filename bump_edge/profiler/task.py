@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from bump_edge.backends.base import Backend
 from bump_edge.errors import EmptyHistoryError, UsageError
 from bump_edge.profiler.options import ProfilerOptions
-from bump_edge.profiler.plan import Few, Readable, Update, plan_update
-from bump_edge.profiler.selection import History, select
+from bump_edge.profiler.plan import Readable, Update, plan_update
+from bump_edge.profiler.selection import choose, select
 from bump_edge.profiler.word import Embedder, Word
 from bump_edge.prompts import LANGUAGES, Prompt
 from bump_edge.store import Store
@@ -75,15 +75,12 @@ class Tasks:
             after=0 if standing is None else standing.version,
         )
         update = None if anew else plan_update(self.store, user_id, self.recipe, options, word, stats)
-        history: History
         if update is None:
             # The language says how the system text reads, and the system text takes tokens: guess before selecting.
             bare = replace(task.prompt, language=options.language or self._language(user_id))
-            history, budget = Readable(self.store, word), options.prompt_tokens
         else:
             text = " ".join(e.sentence for e in update.kept)
             bare = replace(task.prompt, language=update.previous.language, profile=text)
-            history, budget = Few(update.new), options.update_tokens
         room = (
             self.backend.context_tokens
             - options.generation.max_tokens
@@ -97,22 +94,28 @@ class Tasks:
                 f"{room} are left for the history: expected at least 64; lower max_tokens or take another model",
                 details={"context_tokens": self.backend.context_tokens, "room": room},
             )
-        selection = select(
-            history,
-            user_id,
-            budget=min(room, budget),
-            count_tokens=self.backend.count_tokens,
-            max_interactions=options.max_interactions,
-            render=bare.render,
-        )
-        if not selection and update is None:
-            raise EmptyHistoryError(
-                f"all that user {user_id!r} has in the history is blocked: take a block back to have a profile",
-                details={"user_id": user_id},
+        if update is None:
+            selection = select(
+                Readable(self.store, word),
+                user_id,
+                budget=min(room, options.prompt_tokens),
+                count_tokens=self.backend.count_tokens,
+                max_interactions=options.max_interactions,
             )
-        if not selection and update is not None:
-            # all that is new is blocked: the model sees what the profile rests on
-            selection = tuple(i for e in update.kept for i in e.interactions)[-3:]
+            if not selection:
+                raise EmptyHistoryError(
+                    f"all that user {user_id!r} has in the history is blocked: take a block back to have a profile",
+                    details={"user_id": user_id},
+                )
+        else:
+            selection = choose(
+                # where all that is new is blocked, the model sees what the profile rests on
+                update.new or [i for e in update.kept for i in e.interactions][-3:],
+                budget=min(room, options.update_tokens),
+                count_tokens=self.backend.count_tokens,
+                max_interactions=options.max_interactions,
+                render=bare.render,
+            )
         return replace(task, prompt=replace(bare, interactions=selection), update=update)
 
     def _pins(self, user_id: str, word: Word) -> tuple[Evidence, ...]:

@@ -52,7 +52,10 @@ def follow(
     if path.suffix.lower() in _OTHERS:
         raise UsageError(f"{path.name} cannot be followed: expected a plain JSON Lines file, which grows line by line")
     if update_after < 1 or idle_s < 0 or poll_s <= 0:
-        raise UsageError(f"update_after is {update_after}, idle_s {idle_s:g}, poll_s {poll_s:g}: expected more")
+        raise UsageError(
+            f"update_after is {update_after}, idle_s {idle_s:g}, poll_s {poll_s:g}: expected at least 1, at least 0, "
+            "and more than 0"
+        )
     stop = stop or threading.Event()
     store = profiler.store
     tail = _Tail(path)

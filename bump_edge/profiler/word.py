@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bump_edge.errors import UsageError
+from bump_edge.profiler.options import SIMILARITY
 from bump_edge.store import Correction
 from bump_edge.text import fold, stems, words
 from bump_edge.types import Interaction
@@ -84,12 +85,12 @@ class Word:
     topics: tuple[Topic, ...] = ()
     patterns: tuple[re.Pattern[str], ...] = ()
     embedder: Embedder | None = None
-    similarity: float = 0.3
+    similarity: float = SIMILARITY
     _topic_vectors: list[Sequence[float]] = field(default_factory=list)
 
     @classmethod
     def of(
-        cls, corrections: Iterable[Correction], *, embedder: Embedder | None = None, similarity: float = 0.3
+        cls, corrections: Iterable[Correction], *, embedder: Embedder | None = None, similarity: float = SIMILARITY
     ) -> Word:
         """Read the rules off the corrections that hold."""
         said: dict[str, list[str]] = {"pin": [], "reject": [], "topic": [], "pattern": []}
@@ -121,7 +122,7 @@ class Word:
         records = [i.as_record(max_chars=100_000) for i in interactions]
         left = [n for n, record in enumerate(records) if not self.blocked(record)]
         if self.embedder is not None and self.topics and left:
-            close = self._paraphrases([records[n][:1000] for n in left])
+            close = self._paraphrases(self.embedder, [records[n][:1000] for n in left])
             left = [n for n, is_close in zip(left, close, strict=True) if not is_close]
         return [interactions[n] for n in left]
 
@@ -129,7 +130,7 @@ class Word:
         """Why `sentence` may not be written: ``blocked``, ``rejected``, or nothing."""
         if self.blocks and self.blocked(sentence):
             return "blocked"
-        if self.topics and self.embedder is not None and self._paraphrases([sentence])[0]:
+        if self.topics and self.embedder is not None and self._paraphrases(self.embedder, [sentence])[0]:
             return "blocked"
         if self.rejected:
             content = frozenset(stems(sentence))
@@ -137,13 +138,12 @@ class Word:
                 return "rejected"
         return ""
 
-    def _paraphrases(self, texts: Sequence[str]) -> list[bool]:
-        assert self.embedder is not None  # noqa: S101
+    def _paraphrases(self, embed: Embedder, texts: Sequence[str]) -> list[bool]:
         if not self._topic_vectors:
-            self._topic_vectors = list(self.embedder([t.text for t in self.topics]))
+            self._topic_vectors = list(embed([t.text for t in self.topics]))
         return [
             any(_cosine(vector, topic) >= self.similarity for topic in self._topic_vectors)
-            for vector in self.embedder(list(texts))
+            for vector in embed(list(texts))
         ]
 
 

@@ -296,7 +296,8 @@ def _import(connection: Connection, stream: BinaryIO, name: str) -> Counter[str]
             histories, users = records.read_header(next(lines))
             merge: Merge | None = None
             current, place, dirty = "", 0, False
-            for number, line in enumerate(lines, 2):  # noqa: B007  # for the message
+            for line in lines:
+                number += 1
                 kind, value = records.read(line)
                 if kind == "user":
                     dirty |= merge is not None and merge.finish()

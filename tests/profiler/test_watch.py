@@ -75,7 +75,7 @@ def test_what_cannot_be_followed(store: Store, tmp_path: Path) -> None:
         for name in ("log.jsonl.gz", "log.csv"):
             with pytest.raises(UsageError, match="cannot be followed"):
                 next(follow(profiler, tmp_path / name))
-        with pytest.raises(UsageError, match="expected more"):
+        with pytest.raises(UsageError, match="expected at least 1"):
             next(follow(profiler, tmp_path / "log.jsonl", update_after=0))
 
 
