@@ -27,7 +27,7 @@ from bump_edge.metrics import bm25_scores
 from bump_edge.prompts import neutralise
 from bump_edge.text import stems, stopwords
 
-PROMPT = "judge/1"
+PROMPT = "judge/2"
 """Version of the wording below: a trained judge depends on it."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -42,12 +42,15 @@ class CandidateList:
     Args:
         direction: ``forward``: a profile asks for interactions; ``backward``: an interaction asks for profiles.
         query: the profile or the interaction.
-        candidates: in the order in which they are presented; at least two.
+        candidates: in the order of their letters; at least two.
+        last: the candidate that the prompt lists last, out of its letter's turn: the one in which the lists of a group
+            differ. None lists all in the order of their letters.
     """
 
     direction: Direction
     query: str
     candidates: tuple[str, ...]
+    last: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,42 +86,81 @@ class Judge(Protocol):
         ...
 
 
-def render(wanted: CandidateList, *, max_chars: int = 400) -> str:
-    """The listwise prompt: letters for candidates; what a GRPO group shares comes first.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Where texts are cut, at a word.
 
-    Forward, the group shares the candidates, so the profile comes last. Backward, it shares the query and all
-    candidates but one, so the query comes first.
+    Args:
+        record: characters of an interaction, ≥ 1.
+        profile: characters of a profile, ≥ 1.
+    """
+
+    record: int = 240
+    profile: int = 480
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A judge's prompt in three parts, from what most prompts share to what is one's own. Each begins a line.
+
+    Args:
+        system: the task; the same for all lists.
+        shared: what the lists of a group have in common.
+        own: the rest of the question.
+        answer: the words with which the answer begins.
+    """
+
+    system: str
+    shared: str
+    own: str
+    answer: str
+
+
+LISTWISE = (
+    "You match people with what they did. Answer with the letters of the candidates from the likeliest to the least "
+    "likely."
+)
+POINTWISE = "You match people with what they did. Answer yes or no."
+
+
+def render(wanted: CandidateList, limits: Limits | None = None) -> Asked:
+    """The listwise question: candidates by letter first, the query last, in both directions.
+
+    A group shares the candidates of the forward direction, and all but its own profile (`CandidateList.last`) of the
+    backward one. The paper says nothing of the order; with one order for both directions a small judge has one thing to
+    learn, and in its training all queries of a batch share one list.
 
     Args:
         wanted: the ranking; at most 26 candidates.
-        max_chars: a query or candidate is cut at a word to at most this many characters.
+        limits: of its texts.
 
     Raises:
         UsageError: more candidates than letters.
     """
+    limits = limits or Limits()
     if not 2 <= len(wanted.candidates) <= len(LETTERS):
         raise UsageError(f"{len(wanted.candidates)} candidates: expected 2 to {len(LETTERS)} for a listwise judge")
-    listed = "\n".join(
-        f"{letter}. {_line(text, max_chars)}" for letter, text in zip(LETTERS, wanted.candidates, strict=False)
-    )
-    query = _line(wanted.query, max_chars)
-    if wanted.direction == "forward":
-        return (
-            f"Records of different people:\n{listed}\n\nProfile of one person: {query}\n\n"
-            "Letters of the records from the likeliest to be this person's to the least likely:"
-        )
-    return (
-        f"Record of one person: {query}\n\nProfiles of different people:\n{listed}\n\n"
-        "Letters of the profiles from the likeliest to be this person's to the least likely:"
+    forward = wanted.direction == "forward"
+    size, other = (limits.record, limits.profile) if forward else (limits.profile, limits.record)
+    lines = [f"{a}. {_line(text, size)} ({a})\n" for a, text in zip(LETTERS, wanted.candidates, strict=False)]
+    last = lines.pop(wanted.last) if wanted.last is not None else ""
+    kinds, query = ("Records", "Profile of one person") if forward else ("Profiles", "Record of one person")
+    return Asked(
+        system=LISTWISE,
+        shared=f"{kinds} of different people:\n{''.join(lines)}",
+        own=f"{last}\n{query}: {_line(wanted.query, other)}",
+        answer="Letters:",
     )
 
 
-def render_pair(direction: Direction, query: str, candidate: str, *, max_chars: int = 400) -> str:
-    """The pointwise prompt; again what a group shares comes first."""
-    record, profile = (candidate, query) if direction == "forward" else (query, candidate)
-    return (
-        f"Record: {_line(record, max_chars)}\n\nProfile of a person: {_line(profile, max_chars)}\n\n"
-        "Is the record this person's, yes or no? Answer:"
+def render_pair(record: str, profile: str, limits: Limits | None = None) -> Asked:
+    """The pointwise question; the record first, which a group shares in both directions."""
+    limits = limits or Limits()
+    return Asked(
+        system=POINTWISE,
+        shared=f"Record: {_line(record, limits.record)}\n",
+        own=f"Profile of a person: {_line(profile, limits.profile)}\n\nIs the record this person's?",
+        answer="Answer:",
     )
 
 

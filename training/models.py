@@ -1,8 +1,8 @@
-"""A causal language model of transformers, as profiler or judge: opened from a folder, spoken to in the runtime's words.
+"""A causal language model of transformers, profiler or judge: opened from a folder, spoken to in the runtime's words.
 
 The one place that loads weights. A folder is what `save_pretrained` wrote, or a LoRA of peft beside a note of its base;
-nothing is ever fetched from a hub. Prompts become tokens by `bump_edge.backends.chat`, the code that the device uses, so
-that what is trained is what will be asked.
+nothing is ever fetched from a hub. Prompts become tokens by `bump_edge.backends.chat`, the code that the device uses,
+so that what is trained is what will be asked.
 """
 
 from __future__ import annotations
@@ -168,3 +168,22 @@ def _base_of(adapter: Path) -> Path:
     if not base.is_dir():
         raise ModelNotFoundError(f"{adapter} names the base {base}, which is no folder: put it there, or name another")
     return base
+
+
+def with_lora(model: CausalModel, rank: int, alpha: float | None = None) -> CausalModel:
+    """The model with a new LoRA on all its linear layers, the only weights that train.
+
+    Args:
+        model: as `load` gave it, trainable.
+        rank: r, ≥ 1.
+        alpha: scale of the LoRA; 2 r without.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise missing(error) from None
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha if alpha is not None else 2 * rank, lora_dropout=0.0, target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )  # fmt: skip
+    return CausalModel(get_peft_model(model.model, config), model.tokenizer, model.format)

@@ -17,28 +17,13 @@ Tokens = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Forest:
-    """Hidden states of the leaves.
-
-    Args:
-        hidden: (leaves, longest leaf, width); padded on the right.
-        lengths: tokens of each leaf.
-        read: tokens that were computed, without padding, over all levels.
-    """
-
-    hidden: Any
-    lengths: tuple[int, ...]
-    read: int
-
-
-@dataclass(slots=True)
 class Kept:
     """Keys and values of one level, and where they are padding: what the next level runs on.
 
     Args:
         cache: of transformers; batch rows are sequences.
         mask: (rows, tokens), 1 for a token.
-        read: tokens computed so far.
+        read: tokens computed so far, over all levels, without padding.
     """
 
     cache: Any
@@ -54,6 +39,29 @@ class Kept:
         cache.layers = [copy.copy(layer) for layer in self.cache.layers]
         cache.batch_select_indices(index)
         return Kept(cache, self.mask[index], self.read)
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """The leaves of a forest.
+
+    Args:
+        hidden: (leaves, longest leaf, width); padded on the right.
+        lengths: tokens of each leaf.
+        state: to go on from the leaves with `leaves`.
+    """
+
+    hidden: Any
+    lengths: tuple[int, ...]
+    state: Kept
+
+    @property
+    def last(self) -> Any:
+        """The hidden state of each leaf's last token: (leaves, width)."""
+        import torch
+
+        rows = torch.arange(len(self.lengths), device=self.hidden.device)
+        return self.hidden[rows, torch.tensor(self.lengths, device=self.hidden.device) - 1]
 
 
 def core(model: Any) -> Any:
@@ -79,10 +87,17 @@ def branch(model: Any, state: Kept, branches: Sequence[Tokens]) -> Kept:
     return _run(model, state.rows([0] * len(branches)), branches, left=True)[0]
 
 
-def leaves(model: Any, state: Kept, owners: Sequence[int], tokens: Sequence[Tokens]) -> Forest:
-    """The hidden states of each leaf; leaf i goes on from row ``owners[i]`` of `state`, which stays as it is."""
-    kept, hidden = _run(model, state.rows(owners), tokens, left=False)
-    return Forest(hidden, tuple(map(len, tokens)), kept.read)
+def leaves(model: Any, state: Kept | None, owners: Sequence[int], tokens: Sequence[Tokens]) -> Forest:
+    """The leaves, of at least one token each.
+
+    Args:
+        model: of transformers or peft.
+        state: of their branches, which stays as it is; None where the leaves are whole sequences.
+        owners: leaf i goes on from row ``owners[i]`` of `state`.
+        tokens: of each leaf.
+    """
+    kept, hidden = _run(model, None if state is None else state.rows(owners), tokens, left=False)
+    return Forest(hidden, tuple(map(len, tokens)), kept)
 
 
 def _run(model: Any, state: Kept | None, rows: Sequence[Tokens], *, left: bool) -> tuple[Kept, Any]:

@@ -82,8 +82,8 @@ class Run:
         path = self.out / "log.jsonl"
         return [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
 
-    def finish(self, save: Callable[[Path], None], summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the model, then the summary; returns the summary with the paths in it."""
+    def save_model(self, save: Callable[[Path], None]) -> None:
+        """Write the trained model; it appears when it is whole, in place of an earlier one."""
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".model-") as work:
             new = Path(work) / "model"
             new.mkdir()
@@ -91,6 +91,9 @@ class Run:
             if self.model.exists():
                 shutil.rmtree(self.model)
             new.rename(self.model)
+
+    def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the summary, which ends the run; returns it with the paths in it."""
         whole = {"out": str(self.out), "model": str(self.model), **summary}
         replace_file(self.out / "summary.json", orjson.dumps(whole, option=orjson.OPT_INDENT_2) + b"\n")
         return whole
@@ -176,12 +179,12 @@ def keeper(run: Run) -> Any:
         raise missing(error) from None
 
     class Keeper(TrainerCallback):  # type: ignore[misc,unused-ignore]
-        def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
             folder = run.out / f"checkpoint-{state.global_step}"
             sizes = {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if p.is_file()}
             replace_file(folder / COMPLETE, orjson.dumps(sizes))
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
+        def on_log(self, _args: Any, state: Any, _control: Any, logs: Any = None, **_: Any) -> None:
             if state.is_world_process_zero and logs:
                 run.log({"step": state.global_step, **logs})
                 shown = {k: logs[k] for k in ("loss", "reward", "learning_rate") if k in logs}

@@ -1,0 +1,246 @@
+"""Stage ``judge``: trains the small language model that ranks profiles and interactions, from the same raw logs.
+
+The loss is a softmax over the letters of a list's candidates, at the place where the answer begins (and, in a part of
+the questions, after one to three wrong letters, among those that are left: so the same model also writes a whole
+permutation). All queries of a lesson share one list, which is read once. A judge learns from training users, is
+measured on users that it never saw before and after, and is then frozen.
+
+    python -m training judge --config training/recipes/smollm2-cpu.toml
+
+Departs from the paper, which takes an off-the-shelf model of 4 B parameters as it is: small models rank near chance
+before they are trained (this stage prints it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bump_edge.errors import UsageError
+from training import prefixes, runs
+from training.assessment import assess, table_lines
+from training.config import as_json, check_ranges
+from training.histories import folds_of
+from training.judges import LETTERS, PROMPT, render
+from training.language_judges import LanguageModel, ListwiseLogits, parts_of
+from training.lessons import Lesson, Lessons, users_by_dataset
+from training.models import CausalModel, load, missing, with_lora
+from training.opening import open_judge
+from training.progress import say
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeConfig:
+    """Settings of the stage.
+
+    Args:
+        model: a folder of transformers to begin with.
+        data: the output folder of `prepare`.
+        out: the run's folder.
+        steps: of the optimiser; 0 only measures the model as it is.
+        lessons: a step, of `candidates` users each; ≥ 1.
+        candidates: in a list at most, 2 to 26.
+        max_visible: interactions that a view is made of at most, ≥ 3.
+        learning_rate: at its top. warmup: share of the steps in which it rises.
+        lora_rank: of a LoRA on all linear layers; 0 trains all weights.
+        bfloat16: products in it, over weights in float32.
+        save_every, log_every: in steps.
+        seed: of everything.
+        test_users: of each data set, for the measurement before and after; ≥ 2.
+        split: whose users these are.
+        shuffles: presentations of each of their lists.
+        compare: judges that are measured beside it, of `training.opening.JUDGES`.
+    """
+
+    model: Path
+    data: Path
+    out: Path
+    steps: int = 300
+    lessons: int = 4
+    candidates: int = 9
+    max_visible: int = 40
+    learning_rate: float = 5e-5
+    warmup: float = 0.05
+    lora_rank: int = 0
+    bfloat16: bool = False
+    save_every: int = 50
+    log_every: int = 5
+    seed: int = 0
+    test_users: int = 60
+    split: str = "test"
+    shuffles: int = 1
+    compare: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self, steps=(0, 10**7), lessons=(1, 10**4), candidates=(2, len(LETTERS)), max_visible=(3, 10**4),
+            learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024), save_every=(1, 10**7), log_every=(1, 10**7),
+            test_users=(2, 10**6), shuffles=(1, 100),
+        )  # fmt: skip
+        if self.save_every % self.log_every:
+            raise UsageError(
+                f"save_every is {self.save_every} and log_every {self.log_every}: expected a multiple of it, or a "
+                "resumed run would log some steps twice"
+            )
+        folds_of(self.split)
+
+
+def run(config: JudgeConfig) -> dict[str, Any]:
+    """Train and measure; returns the summary. A run that was killed goes on; one that is finished says what it said.
+
+    Raises:
+        InputError, EmptyHistoryError: the data cannot be read, or has too few users.
+        ModelError: the model cannot be opened.
+        UsageError: a setting makes no sense, or `out` holds another run.
+    """
+    settings = {k: v for k, v in as_json(config).items() if k != "out"}
+    settings["prompt"] = PROMPT
+    folder = runs.open_run(config.out, "judge", settings)
+    if folder.summary is not None:
+        return folder.summary
+    test = users_by_dataset(config.data, config.split, config.test_users)
+    lessons = Lessons(
+        users_by_dataset(config.data, "train"), candidates=config.candidates, max_visible=config.max_visible,
+        seed=config.seed,
+    )  # fmt: skip
+    before = _measured(config, config.model, test, folder.out / "before.json")
+    model = train(config, lessons, folder)
+    summary = {
+        "steps": config.steps,
+        "lessons": config.steps * config.lessons,
+        "loss": _means(folder.rows(), "loss"),
+        "tokens": _total(folder.rows(), "tokens"),
+    }
+    folder.save_model(model.save)
+    after = _measured(config, folder.model, test, folder.out / "after.json")
+    others = {name: _others(name, config, test, folder) for name in config.compare}
+    for line in table_lines({"before": before, "after": after, **others}):
+        say(line)
+    return folder.finish({**summary, "before": before, "after": after, "others": others})
+
+
+def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalModel:
+    """The trained model; a run's checkpoints are in `folder`."""
+    try:
+        import torch
+        from transformers import Trainer, TrainingArguments
+    except ImportError as error:
+        raise missing(error) from None
+    resume = folder.start()
+    model = load(config.model, trainable=True)
+    if config.lora_rank:
+        model = with_lora(model, config.lora_rank)
+    letters = [model.token_of(f" {letter}") for letter in LETTERS]
+
+    class Stream(torch.utils.data.Dataset[Lesson]):
+        def __len__(self) -> int:
+            return config.steps * config.lessons
+
+        def __getitem__(self, number: int) -> Lesson:
+            return lessons[number]
+
+    stream = Stream()
+
+    class JudgeTrainer(Trainer):  # type: ignore[misc,unused-ignore]
+        tokens = 0
+
+        def _get_train_sampler(self, *_: Any) -> Any:
+            return torch.utils.data.SequentialSampler(stream)  # the order is the lessons'
+
+        def compute_loss(self, _model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+            loss, read = loss_of(model, letters, inputs["lessons"])
+            self.tokens += read
+            return loss
+
+        def log(self, logs: dict[str, float], *rest: Any) -> None:
+            if "loss" in logs:
+                logs, self.tokens = {**logs, "tokens": self.tokens}, 0
+            super().log(logs, *rest)
+
+    arguments = runs.arguments(
+        folder, steps=config.steps, learning_rate=config.learning_rate, warmup=config.warmup,
+        save_every=config.save_every, log_every=config.log_every, seed=config.seed, bfloat16=config.bfloat16,
+    )  # fmt: skip
+    trainer = JudgeTrainer(
+        model=model.model,
+        args=TrainingArguments(per_device_train_batch_size=config.lessons, **arguments),
+        train_dataset=stream,
+        data_collator=lambda batch: {"lessons": batch},
+        callbacks=[runs.keeper(folder)],
+    )
+    if trainer.accelerator.num_processes > 1:
+        raise UsageError(
+            f"the stage judge got {trainer.accelerator.num_processes} processes: expected one; run it without "
+            "accelerate launch (a judge is small; grpo is the stage that spreads)"
+        )
+    if config.steps:
+        trainer.train(resume_from_checkpoint=resume)
+    return model
+
+
+def loss_of(model: CausalModel, letters: Sequence[int], lessons: Sequence[Lesson]) -> tuple[Any, int]:
+    """The mean loss of the lessons' questions, a scalar with a gradient, and the tokens that were read for it."""
+    import torch
+
+    asked = [[parts_of(model, render(one)) for one in lesson.lists] for lesson in lessons]
+    trunk = prefixes.trunk(model.model, asked[0][0][0])
+    branches = prefixes.branch(model.model, trunk, [parts[0][1] for parts in asked])
+    owners, leaves = [], []
+    for number, (lesson, parts) in enumerate(zip(lessons, asked, strict=True)):
+        for (_, _, own), wrong in zip(parts, lesson.wrong, strict=True):
+            owners.append(number)
+            leaves.append([*own, *(letters[place] for place in wrong)])
+    forest = prefixes.leaves(model.model, branches, owners, leaves)
+    rows, closed, targets, weights = [], [], [], []
+    questions = ((lesson, *question) for lesson in lessons
+                 for question in zip(lesson.targets, lesson.wrong, strict=True))  # fmt: skip
+    for leaf, (lesson, target, wrong) in enumerate(questions):
+        count = len(lesson.targets)
+        for written in range(len(wrong) + 1):
+            rows.append(forest.hidden[leaf, forest.lengths[leaf] - 1 - len(wrong) + written])
+            closed.append([place >= count or place in wrong[:written] for place in range(len(letters))])
+            targets.append(target)
+            weights.append(1 / (count * (len(wrong) + 1)))  # each lesson counts alike, and each question of it
+    weight = prefixes.head(model.model).weight[list(letters)]
+    scores = torch.stack(rows).float() @ weight.float().T  # (questions, letters)
+    scores = scores.masked_fill(torch.tensor(closed, device=scores.device), float("-inf"))
+    losses = torch.nn.functional.cross_entropy(scores, torch.tensor(targets, device=scores.device), reduction="none")
+    return (losses * torch.tensor(weights, device=scores.device)).sum() / len(lessons), forest.state.read
+
+
+def _measured(config: JudgeConfig, model: Path, test: Any, path: Path) -> dict[str, Any]:
+    """What `assess` says of a model; kept in `path`, so that a resumed run does not measure again."""
+    if path.is_file():
+        known: dict[str, Any] = orjson.loads(path.read_bytes())
+        return known
+    judge = ListwiseLogits(LanguageModel(load(model, dtype="bfloat16" if config.bfloat16 else "float32")))
+    found = assess(judge, test, candidates=config.candidates, shuffles=config.shuffles, seed=config.seed)
+    runs.replace_file(path, orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    return found
+
+
+def _others(name: str, config: JudgeConfig, test: Any, folder: runs.Run) -> dict[str, Any]:
+    path = folder.out / f"other-{name}.json"
+    if path.is_file():
+        known: dict[str, Any] = orjson.loads(path.read_bytes())
+        return known
+    judge = open_judge(name, model=folder.model, bfloat16=config.bfloat16)
+    found = assess(judge, test, candidates=config.candidates, shuffles=config.shuffles, seed=config.seed)
+    runs.replace_file(path, orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    return found
+
+
+def _means(rows: Sequence[dict[str, Any]], key: str) -> dict[str, float]:
+    values = [row[key] for row in rows if key in row]
+    fifth = max(len(values) // 5, 1)
+    if not values:
+        return {}
+    return {"first": round(sum(values[:fifth]) / fifth, 4), "last": round(sum(values[-fifth:]) / fifth, 4)}
+
+
+def _total(rows: Sequence[dict[str, Any]], key: str) -> int:
+    return sum(int(row[key]) for row in rows if key in row)
