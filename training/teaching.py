@@ -97,6 +97,12 @@ class Teacher:
         if unknown := sorted(weights.keys() - self._users.keys()):
             raise UsageError(f"weights name {unknown[0]!r}: expected some of {', '.join(sorted(self._users))}")
         self._names = sorted(self._users)
+        # the device writes anew where more than half is new
+        self._shortest_update = max(2 * _NEW[0], lesson.min_visible + _NEW[0])
+        self._long = {
+            name: [user for user in found if len(user.visible) >= self._shortest_update]
+            for name, found in self._users.items()
+        }
         self._weights = [weights.get(name, 1.0) for name in self._names]
         if not any(self._weights):
             raise UsageError("weights leaves no data set: give one a weight above 0")
@@ -112,21 +118,21 @@ class Teacher:
         Raises:
             EmptyHistoryError: twenty draws in a row gave nothing that can be learned.
         """
+        first = random.Random(f"warmup {self._lesson.seed} {number}")
+        dataset = first.choices(self._names, self._weights)[0]
+        updates = first.random() < self._lesson.update_share
+        users, mode, shortest = self._users[dataset], WRITE, self._lesson.min_visible
+        if updates and self._long[dataset]:
+            users, mode, shortest = self._long[dataset], UPDATE, self._shortest_update
         for redrawn in range(_TRIES):
             chance = random.Random(f"warmup {self._lesson.seed} {number} {redrawn}")
-            dataset = chance.choices(self._names, self._weights)[0]
-            user = chance.choice(self._users[dataset])
-            length = chance.randint(self._lesson.min_visible, len(user.visible))
-            history = user.visible[:length]
-            found = None
-            if chance.random() < self._lesson.update_share:
-                found = self._update(history, chance)
-            mode = WRITE if found is None else UPDATE
-            prompt, target = found if found is not None else self._write(history, chance)
+            user = chance.choice(users)
+            history = user.visible[: chance.randint(shortest, len(user.visible))]
+            prompt, target = (self._update if mode == UPDATE else self._write)(history, chance)
             if target:
                 return Example(dataset=dataset, mode=mode, prompt=prompt, target=target, redrawn=redrawn)
         raise EmptyHistoryError(
-            f"{_TRIES} draws from {', '.join(self._names)} gave no profile that passes the checks: these histories say "
+            f"{_TRIES} draws from {dataset} gave no profile that passes the checks: these histories say "
             "nothing that could be learned; look at them"
         )
 
@@ -139,22 +145,15 @@ class Teacher:
         prompt = prompt_of(history, visible=shown, max_words=self._lesson.max_words)
         return prompt, draft(prompt, chance)
 
-    def _update(self, history: Sequence[Interaction], chance: random.Random) -> tuple[Prompt, str] | None:
-        # the device writes anew where more than half is new
+    def _update(self, history: Sequence[Interaction], chance: random.Random) -> tuple[Prompt, str]:
         most = min(_NEW[1], len(history) // 2, len(history) - self._lesson.min_visible)
-        if most < _NEW[0]:
-            return None
         count = chance.randint(_NEW[0], most)
         before, old = self._drafts(history[:-count], chance)
         standing = check(text_of(old), before)
         if not standing.evidence or standing.dropped:
             return before, ""
-        bare = Prompt(
-            interactions=(), stats=stats_of(history), profile=standing.text, max_words=self._lesson.max_words
-        )
-        new = choose(
-            history[-count:], budget=UPDATE_TOKENS, count_tokens=self._count_tokens, render=bare.render
-        )
+        bare = Prompt(interactions=(), stats=stats_of(history), profile=standing.text, max_words=self._lesson.max_words)
+        new = choose(history[-count:], budget=UPDATE_TOKENS, count_tokens=self._count_tokens, render=bare.render)
         prompt = replace(bare, interactions=new)
         drafts = rewrite(prompt, old, chance)
         found = check(text_of(drafts), prompt, standing=standing.evidence)

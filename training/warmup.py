@@ -3,10 +3,11 @@
     python -m training warmup --config RECIPE --model FOLDER --data PREPARED --out RUN
 
 A model that cannot write a profile gets no reward to climb: this stage teaches it form, copying and brevity, in both
-modes (write, update). The targets come from `training.teaching`: what the `extractive` backend reads in the very prompt,
-worded in many ways, and held against the product's checks. Loss on the target's tokens alone; logits are computed there
-alone. Examples of similar length run together, on the keys and values of the fixed prefix that all prompts of a mode
-share.
+modes (write, update). The targets come from `training.teaching`: what the `extractive` backend reads in the very
+prompt, worded in many ways and held against the product's checks. The loss is on the target's tokens, and logits are
+computed there alone; of a step's examples those of similar length run together. (To compute the fixed prefix, which all
+prompts of a mode share, once a step was measured on the CPU and gained nothing: a step of few prompts pays more for the
+kept keys and values than for 105 tokens.)
 
 Departs from the paper, which starts GRPO from an instruction-tuned model of 4 B parameters and has no such stage.
 """
@@ -27,7 +28,7 @@ from bump_edge.errors import EmptyHistoryError, UsageError
 from training.config import as_json, check_ranges
 from training.histories import User
 from training.models import CausalModel, load, missing
-from training.prefixes import core, head, leaves, trunk
+from training.prefixes import core, head
 from training.prepare import read_shards
 from training.progress import say
 from training.runs import Run, arguments, keeper, open_run, replace_file
@@ -50,7 +51,6 @@ class WarmupConfig:
         warmup: share of the steps in which the learning rate rises; 0 to 1.
         lora_rank: of a LoRA on all linear layers; 0 trains all weights.
         bfloat16: products in it, over weights in float32.
-        share_prefix: compute the fixed prefix of a mode once a batch; False reads every prompt whole.
         padding: tokens that examples of one forward pass may differ by, as a share of the longest; 0 to 1.
         update_share: of the examples that bring a profile up to date; 0 to 1.
         min_visible, max_visible: interactions in a prompt, both included.
@@ -71,8 +71,7 @@ class WarmupConfig:
     warmup: float = 0.1
     lora_rank: int = 0
     bfloat16: bool = True
-    share_prefix: bool = True
-    padding: float = 0.2
+    padding: float = 0.5
     update_share: float = 0.25
     min_visible: int = 4
     max_visible: int = 24
@@ -104,17 +103,16 @@ class WarmupConfig:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An example as tokens: the prompt's fixed prefix, the rest of it, and the answer with its end."""
+    """An example as tokens: the prompt, and the answer with its end."""
 
     example: Example
-    prefix: tuple[int, ...]
-    rest: tuple[int, ...]
+    prompt: tuple[int, ...]
     answer: tuple[int, ...]
 
     @property
-    def leaf(self) -> tuple[int, ...]:
-        """What is read after the prefix: the answer's last token predicts nothing."""
-        return (*self.rest, *self.answer[:-1])
+    def read(self) -> tuple[int, ...]:
+        """What the model reads: the answer's last token predicts nothing."""
+        return (*self.prompt, *self.answer[:-1])
 
 
 class Rows:
@@ -135,8 +133,8 @@ class Rows:
 
 def row_of(example: Example, model: CausalModel) -> Row:
     """An example as the model's tokens."""
-    tokens, fixed = model.encode_prompt(example.prompt)
-    return Row(example, tuple(tokens[:fixed]), tuple(tokens[fixed:]), tuple(model.answer(example.target)))
+    tokens, _ = model.encode_prompt(example.prompt)
+    return Row(example, tuple(tokens), tuple(model.answer(example.target)))
 
 
 def run(config: WarmupConfig) -> dict[str, Any]:
@@ -172,7 +170,7 @@ def run(config: WarmupConfig) -> dict[str, Any]:
 
     teacher = Teacher(found, lesson, count_tokens)
     say(f"warmup: learns from {', '.join(f'{n} users of {name}' for name, n in teacher.users.items())}")
-    measured = _validation(config, lesson, model, count_tokens)
+    measured = _validation(config, lesson, model, count_tokens, known=set(teacher.users))
     resume = run.start()
     before = next((row for row in run.rows() if row["step"] == 0), None)
     if before is None:
@@ -191,7 +189,7 @@ def run(config: WarmupConfig) -> dict[str, Any]:
             "examples": total,
             "by_mode": counts,
             "redrawn": round(tally["redrawn"] / (tally["redrawn"] + total), 4),
-            "tokens": {"read": tally["read"], "trained": tally["trained"], "whole": tally["whole"]},
+            "tokens": {"read": tally["read"], "trained": tally["trained"]},
             "target_words": round(tally["words"] / total, 1),
             "validation_examples": len(measured),
             "validation_loss": {"before": before["validation_loss"], "after": after},
@@ -199,31 +197,28 @@ def run(config: WarmupConfig) -> dict[str, Any]:
     )
 
 
-def loss_of(model: CausalModel, rows: Sequence[Row], config: WarmupConfig) -> tuple[Any, int, int]:
-    """The summed loss over the rows' answers; how many tokens were learned, and how many read."""
+def loss_of(model: CausalModel, rows: Sequence[Row], config: WarmupConfig) -> tuple[Any, int]:
+    """The summed loss over the rows' answers, and how many tokens were learned; logits are computed there alone."""
     import torch
 
     total: Any = 0.0
-    learned = read = 0
-    body, output = model.model, head(model.model)
+    learned = 0
+    body, output = core(model.model), head(model.model)
     with torch.autocast(model.device.type, dtype=torch.bfloat16) if config.bfloat16 else nullcontext():
-        for prefix, batch in _by_prefix(rows, share=config.share_prefix):
-            state = trunk(body, prefix) if prefix else None
-            read += len(prefix)
-            for group in _alike(batch, config.padding, len(prefix)):
-                texts = [row.leaf if prefix else (*row.prefix, *row.leaf) for row in group]
-                hidden = (
-                    leaves(body, state, [0] * len(group), texts).hidden if state is not None else _whole(body, texts)
-                )
-                read += sum(map(len, texts))
-                at = [(n, len(text) - len(row.answer) + k) for n, (row, text) in enumerate(zip(group, texts, strict=True))
-                      for k in range(len(row.answer))]  # fmt: skip
-                index = torch.tensor(at, device=hidden.device)
-                wanted = torch.tensor([t for row in group for t in row.answer], device=hidden.device)
-                logits = output(hidden[index[:, 0], index[:, 1]])
-                total = total + torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum")
-                learned += len(wanted)
-    return total, learned, read
+        for group in _alike(rows, config.padding):
+            ids = torch.zeros(len(group), len(group[0].read), dtype=torch.long)
+            at: list[tuple[int, int]] = []
+            for n, row in enumerate(group):
+                ids[n, : len(row.read)] = torch.tensor(row.read)
+                at += [(n, len(row.prompt) - 1 + k) for k in range(len(row.answer))]
+            # padding stands behind all that looks back, so causal attention needs no mask
+            hidden = body(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
+            index = torch.tensor(at, device=hidden.device)
+            wanted = torch.tensor([token for row in group for token in row.answer], device=hidden.device)
+            logits = output(hidden[index[:, 0], index[:, 1]])
+            total = total + torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum")
+            learned += len(wanted)
+    return total, learned
 
 
 def validation_loss(model: CausalModel, rows: Sequence[Row], config: WarmupConfig) -> float | None:
@@ -235,7 +230,7 @@ def validation_loss(model: CausalModel, rows: Sequence[Row], config: WarmupConfi
     model.model.eval()
     with torch.no_grad():
         for at in range(0, len(rows), config.batch):
-            loss, tokens, _ = loss_of(model, rows[at : at + config.batch], config)
+            loss, tokens = loss_of(model, rows[at : at + config.batch], config)
             total += float(loss)
             learned += tokens
     model.model.train(training)
@@ -245,7 +240,7 @@ def validation_loss(model: CausalModel, rows: Sequence[Row], config: WarmupConfi
 def _train(config: WarmupConfig, run: Run, model: CausalModel, rows: Rows, resume: str | None) -> Counter[str]:
     try:
         import torch
-        from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+        from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
     except ImportError as error:
         raise missing(error) from None
     tally: Counter[str] = Counter()
@@ -253,20 +248,19 @@ def _train(config: WarmupConfig, run: Run, model: CausalModel, rows: Rows, resum
         tally.update(orjson.loads((Path(resume) / TALLY).read_bytes()))
 
     class Warmup(Trainer):  # type: ignore[misc,unused-ignore]
-        def compute_loss(self, model_: Any, inputs: Any, *unused: Any, **rest: Any) -> Any:
-            loss, learned, read = loss_of(model, inputs["rows"], config)
+        def compute_loss(self, _model: Any, inputs: Any, *_: Any, **_rest: Any) -> Any:
+            loss, learned = loss_of(model, inputs["rows"], config)
             tally.update(_counts(inputs["rows"]))
-            tally.update(read=read, trained=learned)
             return loss / learned
 
-        def _get_train_sampler(self, *unused: Any) -> Any:
+        def _get_train_sampler(self, *_: Any) -> Any:
             return torch.utils.data.SequentialSampler(self.train_dataset)
 
-        def floating_point_ops(self, inputs: Any) -> int:
+        def floating_point_ops(self, _inputs: Any) -> int:
             return 0  # it would look for input_ids
 
     class Tallies(TrainerCallback):  # type: ignore[misc,unused-ignore]
-        def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
             replace_file(run.out / f"checkpoint-{state.global_step}" / TALLY, orjson.dumps(tally))
 
     said = arguments(
@@ -281,6 +275,7 @@ def _train(config: WarmupConfig, run: Run, model: CausalModel, rows: Rows, resum
         data_collator=lambda batch: {"rows": batch},
         callbacks=[Tallies(), keeper(run)],  # in this order: the last one says that a checkpoint is whole
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=resume)
     return tally
 
@@ -292,46 +287,20 @@ def _counts(rows: Sequence[Row]) -> Counter[str]:
         out[f"{example.mode} {example.dataset}"] += 1
         out["redrawn"] += example.redrawn
         out["words"] += len(example.target.split())
-        out["whole"] += len(row.prefix) + len(row.leaf)
+        out["read"] += len(row.read)
+        out["trained"] += len(row.answer)
     return out
 
 
-def _by_prefix(rows: Sequence[Row], *, share: bool) -> list[tuple[tuple[int, ...], list[Row]]]:
-    """The rows by their fixed prefix; under none where one alone has it: sharing it with nobody gains nothing."""
-    out: dict[tuple[int, ...], list[Row]] = {}
-    for row in rows:
-        out.setdefault(row.prefix if share else (), []).append(row)
-    shared = {prefix: group for prefix, group in out.items() if len(group) > 1 and prefix}
-    alone = [row for prefix, group in out.items() if prefix not in shared for row in group]
-    return [*shared.items(), *([((), alone)] if alone else [])]
-
-
-def _alike(rows: Sequence[Row], padding: float, shared: int) -> list[list[Row]]:
+def _alike(rows: Sequence[Row], padding: float) -> list[list[Row]]:
     """The rows in groups of similar length, the longest first."""
-
-    def length(row: Row) -> int:
-        return len(row.prefix) + len(row.leaf) - shared
-
     out: list[list[Row]] = []
-    for row in sorted(rows, key=length, reverse=True):
-        if out and length(row) >= (1 - padding) * length(out[-1][0]):
+    for row in sorted(rows, key=lambda row: len(row.read), reverse=True):
+        if out and len(row.read) >= (1 - padding) * len(out[-1][0].read):
             out[-1].append(row)
         else:
             out.append([row])
     return out
-
-
-def _whole(model: Any, texts: Sequence[Sequence[int]]) -> Any:
-    import torch
-
-    body = core(model)
-    device = next(body.parameters()).device
-    longest = max(map(len, texts))
-    ids = torch.zeros(len(texts), longest, dtype=torch.long)
-    for n, text in enumerate(texts):
-        ids[n, : len(text)] = torch.tensor(list(text))
-    # padding stands behind all that looks back: causal attention needs no mask
-    return body(input_ids=ids.to(device), use_cache=False).last_hidden_state
 
 
 def _open(config: WarmupConfig) -> CausalModel:
@@ -370,12 +339,15 @@ def _users(config: WarmupConfig, split: str) -> list[tuple[str, User]]:
     return users
 
 
-def _validation(config: WarmupConfig, lesson: Lesson, model: CausalModel, count_tokens: Any) -> list[Row]:
+def _validation(
+    config: WarmupConfig, lesson: Lesson, model: CausalModel, count_tokens: Any, *, known: set[str]
+) -> list[Row]:
     """An example of each of the first `validation_users` of a data set that is learned from."""
     rows: list[Row] = []
     taken: Counter[str] = Counter()
     for dataset, user in _users(config, "validation"):
-        if taken[dataset] == config.validation_users or len(user.visible) < lesson.min_visible:
+        enough = taken[dataset] == config.validation_users
+        if enough or dataset not in known or len(user.visible) < lesson.min_visible:
             continue
         alone = Lesson(
             seed=lesson.seed, update_share=lesson.update_share, min_visible=lesson.min_visible,
