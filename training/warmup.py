@@ -237,7 +237,7 @@ def validation_loss(model: CausalModel, rows: Sequence[Row], config: WarmupConfi
     return round(total / learned, 6) if learned else None
 
 
-def _train(config: WarmupConfig, run: Run, model: CausalModel, rows: Rows, resume: str | None) -> Counter[str]:
+def _train(config: WarmupConfig, run: Run, opened: CausalModel, rows: Rows, resume: str | None) -> Counter[str]:
     try:
         import torch
         from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
@@ -248,19 +248,19 @@ def _train(config: WarmupConfig, run: Run, model: CausalModel, rows: Rows, resum
         tally.update(orjson.loads((Path(resume) / TALLY).read_bytes()))
 
     class Warmup(Trainer):  # type: ignore[misc,unused-ignore]
-        def compute_loss(self, _model: Any, inputs: Any, *_: Any, **_rest: Any) -> Any:
-            loss, learned = loss_of(model, inputs["rows"], config)
+        def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002
+            loss, learned = loss_of(opened, inputs["rows"], config)
             tally.update(_counts(inputs["rows"]))
             return loss / learned
 
         def _get_train_sampler(self, *_: Any) -> Any:
-            return torch.utils.data.SequentialSampler(self.train_dataset)
+            return torch.utils.data.SequentialSampler(rows)
 
         def floating_point_ops(self, _inputs: Any) -> int:
             return 0  # it would look for input_ids
 
     class Tallies(TrainerCallback):  # type: ignore[misc,unused-ignore]
-        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             replace_file(run.out / f"checkpoint-{state.global_step}" / TALLY, orjson.dumps(tally))
 
     said = arguments(
@@ -269,7 +269,7 @@ def _train(config: WarmupConfig, run: Run, model: CausalModel, rows: Rows, resum
     )  # fmt: skip
     set_seed(config.seed)
     trainer = Warmup(
-        model=model.model,
+        model=opened.model,
         args=TrainingArguments(**said, per_device_train_batch_size=config.batch),
         train_dataset=rows,
         data_collator=lambda batch: {"rows": batch},

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from bump_edge.backends.base import GenerationOptions, generate
 from bump_edge.backends.extractive import ExtractiveBackend, habits
 from bump_edge.backends.extractive.groups import Group, ends_well, read_groups, word_count
-from bump_edge.backends.extractive.lexicon import ASPECTS, ATTRIBUTES, GENERIC, PREPOSITIONS, VERBS
+from bump_edge.backends.extractive.lexicon import ASPECTS, ATTRIBUTES, GENERIC, JUDGEMENTS, PREPOSITIONS, VERBS
 from bump_edge.backends.extractive.names import VAGUE_HEADS, kind_of, speakable
 from bump_edge.backends.extractive.phrases import plural
 from bump_edge.backends.extractive.reading import Entry, read
 from bump_edge.backends.extractive.things import QUALIFIERS, is_thing
 from bump_edge.prompts import Prompt
-from bump_edge.text import fold, sentences, stems, stopwords, words
+from bump_edge.text import fold, sentences, stems, stopwords, word_set, words
 from bump_edge.types import HistoryStats
 
 
@@ -75,7 +75,7 @@ _RATINGS: Mapping[str, tuple[str, ...]] = {
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
 _SHORT = 5  # words of a name
-_LEAST, _MOST = 24, 56  # words of a target
+_LEAST, _MOST = 30, 58  # words of a target
 
 
 def text_of(drafts: Sequence[Draft]) -> str:
@@ -224,7 +224,7 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     older = [n for n in names if n not in newer]
     out: list[Draft] = []
     facets = [p for p in group.facets() if not group.described][:3]
-    if facets and group.act == "buy" and chance.random() < 0.5:
+    if facets and group.act == "buy" and chance.random() < 0.8:
         covered = {p for f in facets for p in f.positions}
         wordings = _PLATFORMS if len(covered) >= 0.6 * len(entries) else _SOME_PLATFORMS
         out += page.sentence("platforms", wordings, [f.text for f in facets], 3)
@@ -238,7 +238,10 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
         older = names
     again = [p for p in group.phrases if p.role == "series" and len(p.positions) > 1]
     if again and chance.random() < 0.6:
-        recurring = page.sentence("returns", _RETURNS, [p.text for p in again if ends_well(p.text)], 3)
+        # Command & Conquer is cut in two there
+        cut = {fold(w) for n in names for w in re.findall(r"(\w+) (?:&|and) ", n)}
+        series = [p.text for p in again if ends_well(p.text) and fold(p.text) not in cut]
+        recurring = page.sentence("returns", _RETURNS, series, 3)
     else:
         recurring = []
     if group.act == "review":
@@ -248,9 +251,9 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
         out += mentioned
     else:
         pool = _mixed(older, chance)
-        out += page.sentence("main", table.main, pool, chance.randint(4, 7))
+        out += page.sentence("main", table.main, pool, chance.randint(4, 8))
         out += recurring
-        out += page.sentence("also", table.also, pool, chance.randint(3, 6))
+        out += page.sentence("also", table.also, pool, chance.randint(3, 7))
     return [*out, *recent]
 
 
@@ -259,8 +262,14 @@ def _subjects(entries: Sequence[Entry], subjects: Sequence[str], page: _Page) ->
     main = page.sentence("main", table.main, subjects, page.chance.randint(5, 9))
     spoken: Counter[str] = Counter()
     for entry in entries:
-        spoken.update(set(named(entry.text)))
-    mentioned = [name for name, _ in spoken.most_common(6)]
+        spoken.update(dict.fromkeys(named(entry.text), 1))
+    # what is written small elsewhere is no name, and what stands in capitals mostly shouts
+    small = {word for entry in entries for word in words(entry.text) if word.islower()}
+    mentioned = [
+        name
+        for name, _ in spoken.most_common()
+        if not any(w.lower() in small or (w.isupper() and len(w) > 4) for w in name.split())
+    ]
     return main, page.sentence("also", table.also, mentioned, 4)
 
 
@@ -320,16 +329,29 @@ def _short_name(entry: Entry) -> str:
     if name and word_count(name) <= _SHORT:
         return name
     kind = kind_of(item.parts, "en")
-    if kind and is_thing(fold(kind[-1])) and item.descriptive:
+    if kind and is_thing(fold(kind[-1])) and item.descriptive and not any(fold(w) in stopwords("en") for w in kind):
         brand = item.brand if item.brand and not is_thing(fold(item.brand)) and item.brand not in kind else ""
         plain = " ".join(word.lower() for word in kind)
         return f"{brand} {plain}" if brand else plural(plain)
-    if name or item.descriptive:
-        return ""
     return ""
 
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[.,;:!?()\"]")
+_NO_NAME = (
+    GENERIC
+    | PREPOSITIONS
+    | VERBS
+    | ATTRIBUTES
+    | ASPECTS
+    | frozenset(JUDGEMENTS)
+    | word_set(
+        """
+    american america usa china chinese amazon christmas january february march april may june july august september
+    october november december monday tuesday wednesday thursday friday saturday sunday english update edit center
+    """
+    )
+)
+_SLANG = word_set("puppy baby travel ball head hand floor house room bear wheel monster")
 _NO_HEAD = VAGUE_HEADS | ASPECTS | GENERIC | VERBS
 
 
@@ -352,7 +374,9 @@ def things_of(text: str) -> list[str]:
     tokens = _TOKEN.findall(text[:1200])
     for position, token in enumerate([*tokens, "."]):
         folded = fold(token)
-        if is_thing(folded) or folded in QUALIFIERS:
+        # the ball of Ernie Ball is none
+        brand = position > 0 and token[:1].isupper() and tokens[position - 1][:1].isupper() and not run
+        if (is_thing(folded) or folded in QUALIFIERS) and folded not in _SLANG and not brand:
             run.append(folded)
             continue
         head = run[-1] if run else ""
@@ -374,7 +398,7 @@ def named(text: str) -> list[str]:
         run: list[str] = []
         for position, word in enumerate([*said, ""]):
             folded = fold(word)
-            plain = folded in stopwords("en") or folded in GENERIC or folded in PREPOSITIONS or is_thing(folded)
+            plain = folded in stopwords("en") or folded in _NO_NAME or is_thing(folded)
             if position and word[:1].isupper() and not plain and len(word) > 2 and "'" not in word and "’" not in word:
                 run.append(word)
                 continue
