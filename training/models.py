@@ -1,8 +1,8 @@
-"""A causal language model of transformers, as profiler or judge: opened from a folder, spoken to in the runtime's words.
+"""A causal language model of transformers, as profiler or judge: opened from a folder, spoken to as on the device.
 
-The one place that loads weights. A folder is what `save_pretrained` wrote, or a LoRA of peft beside a note of its base;
-nothing is ever fetched from a hub. Prompts become tokens by `bump_edge.backends.chat`, the code that the device uses, so
-that what is trained is what will be asked.
+The one place that loads weights. A folder is what `save_pretrained` wrote, or a LoRA of peft beside a note of its
+base; nothing is ever fetched from a hub. Prompts become tokens by `bump_edge.backends.chat`, the code that the device
+uses, so that what is trained is what will be asked.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def load(folder: Path, *, dtype: str = "float32", trainable: bool = False) -> Ca
         from transformers.utils import logging
     except ImportError as error:
         raise missing(error) from None
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call,unused-ignore]
     adapter = folder / "adapter_config.json"
     base = _base_of(adapter) if adapter.is_file() else folder
     try:

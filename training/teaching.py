@@ -125,6 +125,8 @@ class Teacher:
         if updates and self._long[dataset]:
             users, mode, shortest = self._long[dataset], UPDATE, self._shortest_update
         for redrawn in range(_TRIES):
+            if redrawn == _TRIES // 2:
+                mode = WRITE  # what a number says must hold anew: of some logs no sentence outlives an update
             chance = random.Random(f"warmup {self._lesson.seed} {number} {redrawn}")
             user = chance.choice(users)
             history = user.visible[: chance.randint(shortest, len(user.visible))]

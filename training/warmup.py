@@ -260,7 +260,7 @@ def _train(config: WarmupConfig, run: Run, opened: CausalModel, rows: Rows, resu
             return 0  # it would look for input_ids
 
     class Tallies(TrainerCallback):  # type: ignore[misc,unused-ignore]
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
             replace_file(run.out / f"checkpoint-{state.global_step}" / TALLY, orjson.dumps(tally))
 
     said = arguments(

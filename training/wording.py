@@ -124,16 +124,21 @@ def rewrite(prompt: Prompt, old: Sequence[Draft], chance: random.Random) -> list
         pool = _names_of(group, half if lately else entries)
         chance.shuffle(pool)
         if lately and half:
-            added += page.sentence("lately", table.lately, pool, 4)
+            added += page.sentence("lately", _unused(table.lately, old), pool, 4)
         if not added:
             pool = _names_of(group, entries)
             wordings = table.main if group.act == "review" else table.also
-            added += page.sentence("also", wordings, pool, 5)
+            added += page.sentence("also", _unused(wordings, old), pool, 5)
     if fresh is not None and not any(d.kind.startswith("rating:") for d in kept) and _had_rating(old):
         added += page.rating(fresh)
     # habits stand last, as in a profile that is written anew
     tail = [d for d in kept if d.kind.startswith("rating:") or d.kind == "habit"]
     return [*(d for d in kept if d not in tail), *added, *tail]
+
+
+def _unused(wordings: Sequence[str], old: Sequence[Draft]) -> Sequence[str]:
+    """The wordings that no sentence of the old profile begins with; all of them where each does."""
+    return [w for w in wordings if not any(d.text.startswith(w.partition("{")[0]) for d in old)] or wordings
 
 
 _RECENT = ("Lately", "More recently", "Recently")
@@ -169,12 +174,9 @@ class _Page:
         for phrase in phrases:
             content = frozenset(s for s in stems(phrase) if not s.isdigit())
             size = word_count(phrase) + (1 if len(chosen) == 1 else 0)
-            if (
-                len(chosen) == most
-                or size > left
-                or not content
-                or any(content <= s or s <= content for s in self.said)
-            ):
+            # a brand named before does not say which of its things
+            known = any(content <= before or (len(before) > 1 and before <= content) for before in self.said)
+            if len(chosen) == most or size > left or not content or known:
                 continue
             self.said.append(content)
             chosen.append(phrase)
@@ -332,7 +334,7 @@ def _short_name(entry: Entry) -> str:
     if kind and is_thing(fold(kind[-1])) and item.descriptive and not any(fold(w) in stopwords("en") for w in kind):
         brand = item.brand if item.brand and not is_thing(fold(item.brand)) and item.brand not in kind else ""
         plain = " ".join(word.lower() for word in kind)
-        return f"{brand} {plain}" if brand else plural(plain)
+        return plural(f"{brand} {plain}" if brand else plain)
     return ""
 
 
@@ -351,7 +353,7 @@ _NO_NAME = (
     """
     )
 )
-_SLANG = word_set("puppy baby travel ball head hand floor house room bear wheel monster")
+_SLANG = word_set("writing letter skin month ipad puppy baby travel ball head hand floor house room bear wheel monster")
 _NO_HEAD = VAGUE_HEADS | ASPECTS | GENERIC | VERBS
 
 
@@ -376,7 +378,7 @@ def things_of(text: str) -> list[str]:
         folded = fold(token)
         # the ball of Ernie Ball is none
         brand = position > 0 and token[:1].isupper() and tokens[position - 1][:1].isupper() and not run
-        if (is_thing(folded) or folded in QUALIFIERS) and folded not in _SLANG and not brand:
+        if (is_thing(folded) or folded in QUALIFIERS) and folded.removesuffix("s") not in _SLANG and not brand:
             run.append(folded)
             continue
         head = run[-1] if run else ""
@@ -385,6 +387,11 @@ def things_of(text: str) -> list[str]:
             phrase = " ".join(dict.fromkeys(run[-2:]))
             score[phrase] += 1.0 + (position < 25) + 0.4 * (len(run) > 1)  # type: ignore[assignment]
         run = []
+    for phrase in list(score):
+        # the strap is the guitar strap
+        longer = next((p for p in score if p.endswith(f" {phrase}")), None)
+        if longer is not None:
+            score[longer] += score.pop(phrase)
     return [phrase for phrase, found in score.most_common() if found >= 2]
 
 
