@@ -151,13 +151,12 @@ def run(config: WarmupConfig) -> dict[str, Any]:
             "warmup was started in several processes: expected one; run it without accelerate launch (it is short), "
             "or raise batch"
         )
-    found = _users(config, "train")
     settings = as_json(config)
     settings.pop("out")
-    run = open_run(config.out, "warmup", settings)
-    if (summary := run.summary) is not None:
+    if (config.out / "run.json").is_file() and (done := open_run(config.out, "warmup", settings).summary) is not None:
         say(f"{config.out} is finished")
-        return summary
+        return done
+    found = _users(config, "train")
     model = _open(config)
     lesson = Lesson(
         seed=config.seed, update_share=config.update_share, min_visible=config.min_visible,
@@ -169,6 +168,7 @@ def run(config: WarmupConfig) -> dict[str, Any]:
         return len(model.plain(text))
 
     teacher = Teacher(found, lesson, count_tokens)
+    run = open_run(config.out, "warmup", settings)  # once all that can be wrong at the start is known to be right
     say(f"warmup: learns from {', '.join(f'{n} users of {name}' for name, n in teacher.users.items())}")
     measured = _validation(config, lesson, model, count_tokens, known=set(teacher.users))
     resume = run.start()
