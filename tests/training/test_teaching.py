@@ -11,9 +11,10 @@ from bump_edge.errors import EmptyHistoryError, UsageError
 from bump_edge.profiler.checks import check
 from bump_edge.types import Interaction
 from tests.training.planted import name_of, rare_words, rows
+from training.findings import named, things_of
 from training.histories import User, prompt_of
 from training.teaching import UPDATE, WRITE, Lesson, Teacher
-from training.wording import draft, listed, named, text_of, things_of
+from training.wording import draft, listed, text_of
 
 TITLES = ("Halo", "Portal", "Doom", "Myst", "Braid", "Limbo", "Okami", "Fez", "Rez", "Ico", "Tetris", "Pong", "Zork")
 GEAR = (
