@@ -22,7 +22,7 @@ from bump_edge.errors import BumpEdgeError, CancelledError, UsageError
 from training.config import apply_overrides, build, check_values, read_recipe
 from training.progress import say
 
-STAGES = {"prepare": "PrepareConfig", "evaluate": "EvaluateConfig"}
+STAGES = {"prepare": "PrepareConfig", "warmup": "WarmupConfig", "judge": "JudgeConfig", "evaluate": "EvaluateConfig"}
 """The stages, each a module of its own with a `run`, and the dataclass of its settings there."""
 
 SECTIONS = {**{name: (name, config) for name, config in STAGES.items()}, "reward": ("reward", "RewardConfig")}

@@ -107,7 +107,6 @@ def run(config: JudgeConfig) -> dict[str, Any]:
         users_by_dataset(config.data, "train"), candidates=config.candidates, max_visible=config.max_visible,
         seed=config.seed,
     )  # fmt: skip
-    before = _measured(config, config.model, test, folder.out / "before.json")
     model = train(config, lessons, folder)
     summary = {
         "steps": config.steps,
@@ -116,6 +115,7 @@ def run(config: JudgeConfig) -> dict[str, Any]:
         "tokens": _total(folder.rows(), "tokens"),
     }
     folder.save_model(model.save)
+    before = _measured(config, config.model, test, folder.out / "before.json")
     after = _measured(config, folder.model, test, folder.out / "after.json")
     others = {name: _others(name, config, test, folder) for name in config.compare}
     for line in table_lines({"before": before, "after": after, **others}):

@@ -95,8 +95,8 @@ class Limits:
         profile: characters of a profile, ≥ 1.
     """
 
-    record: int = 240
-    profile: int = 480
+    record: int = 160
+    profile: int = 400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

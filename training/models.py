@@ -130,7 +130,7 @@ def load(folder: Path, *, dtype: str = "float32", trainable: bool = False) -> Ca
         from transformers.utils import logging
     except ImportError as error:
         raise missing(error) from None
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call,unused-ignore]
     adapter = folder / "adapter_config.json"
     base = _base_of(adapter) if adapter.is_file() else folder
     try:
@@ -170,7 +170,7 @@ def _base_of(adapter: Path) -> Path:
     return base
 
 
-def with_lora(model: CausalModel, rank: int, alpha: float | None = None) -> CausalModel:
+def with_lora(model: CausalModel, rank: int, alpha: int | None = None) -> CausalModel:
     """The model with a new LoRA on all its linear layers, the only weights that train.
 
     Args:
@@ -183,7 +183,7 @@ def with_lora(model: CausalModel, rank: int, alpha: float | None = None) -> Caus
     except ImportError as error:
         raise missing(error) from None
     config = LoraConfig(
-        r=rank, lora_alpha=alpha if alpha is not None else 2 * rank, lora_dropout=0.0, target_modules="all-linear",
+        r=rank, lora_alpha=alpha or 2 * rank, lora_dropout=0.0, target_modules="all-linear",
         task_type="CAUSAL_LM",
     )  # fmt: skip
     return CausalModel(get_peft_model(model.model, config), model.tokenizer, model.format)

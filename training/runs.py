@@ -179,12 +179,14 @@ def keeper(run: Run) -> Any:
         raise missing(error) from None
 
     class Keeper(TrainerCallback):  # type: ignore[misc,unused-ignore]
-        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:  # type: ignore[override]
             folder = run.out / f"checkpoint-{state.global_step}"
             sizes = {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if p.is_file()}
             replace_file(folder / COMPLETE, orjson.dumps(sizes))
 
-        def on_log(self, _args: Any, state: Any, _control: Any, logs: Any = None, **_: Any) -> None:
+        def on_log(  # type: ignore[override]
+            self, _args: Any, state: Any, _control: Any, logs: Any = None, **_: Any
+        ) -> None:
             if state.is_world_process_zero and logs:
                 run.log({"step": state.global_step, **logs})
                 shown = {k: logs[k] for k in ("loss", "reward", "learning_rate") if k in logs}

@@ -1,0 +1,169 @@
+"""The examples of the warm-up: a function of seed and number, true by the product's checks, in both modes, varied."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bump_edge.errors import EmptyHistoryError, UsageError
+from bump_edge.profiler.checks import check
+from bump_edge.types import Interaction
+from tests.training.planted import name_of, rare_words, rows
+from training.findings import named, things_of
+from training.histories import User, prompt_of
+from training.teaching import UPDATE, WRITE, Lesson, Teacher
+from training.wording import draft, listed, text_of
+
+TITLES = ("Halo", "Portal", "Doom", "Myst", "Braid", "Limbo", "Okami", "Fez", "Rez", "Ico", "Tetris", "Pong", "Zork")
+GEAR = (
+    "Great strap. This guitar strap is wide and the strap holds my Fender well. A fine strap.",
+    "A pedal that works. The delay pedal from Boss is a sturdy pedal.",
+    "Strings that last. These guitar strings by Elixir last long, good strings.",
+    "A tuner. This tuner clips on and the tuner is bright. I tune with this tuner.",
+)
+
+
+def day(number: int) -> datetime:
+    return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=3 * number)
+
+
+def planted(count: int, length: int = 12, *, numbered: bool = True) -> list[tuple[str, User]]:
+    found = []
+    for n in range(count):
+        log = [
+            Interaction(
+                user_id=name_of(n),
+                item=item if numbered else item.partition(" model ")[0],
+                type="purchase",
+                timestamp=day(at),
+            )
+            for at, item in enumerate(str(row["item"]) for row in rows(n, length=length))
+        ]
+        found.append(("made", User(user_id=name_of(n), visible=tuple(log[:-1]), held_out=tuple(log[-1:]))))
+    return found
+
+
+def reviewer(n: int) -> tuple[str, User]:
+    draw = random.Random(n)
+    log = [
+        Interaction(user_id=f"r{n}", type="review", text=draw.choice(GEAR), rating=float(draw.choice((4, 5, 5))))
+        for _ in range(12)
+    ]
+    return "gear", User(user_id=f"r{n}", visible=tuple(log[:-1]), held_out=(log[-1],))
+
+
+def listener(n: int) -> tuple[str, User]:
+    draw = random.Random(n)
+    log = [
+        Interaction(user_id=f"l{n}", type="listen", item=title, meta={"plays": draw.randint(1, 900)})
+        for title in draw.sample(TITLES, 12)
+    ]
+    return "songs", User(user_id=f"l{n}", visible=tuple(log[:-1]), held_out=(log[-1],))
+
+
+def size(text: str) -> int:
+    return len(text.split())
+
+
+def everybody() -> list[tuple[str, User]]:
+    return [*planted(8, numbered=False), *map(reviewer, range(8)), *map(listener, range(8))]
+
+
+def test_an_example_is_a_function_of_seed_and_number_alone() -> None:
+    one, two = (Teacher(everybody(), Lesson(seed=3), size) for _ in range(2))
+    backwards = [two.example(n) for n in reversed(range(12))][::-1]
+    assert [one.example(n) for n in range(12)] == backwards
+    other = Teacher(everybody(), Lesson(seed=4), size)
+    assert [other.example(n).target for n in range(12)] != [e.target for e in backwards]
+
+
+def test_every_target_stands_before_the_checks_and_is_brief() -> None:
+    teacher = Teacher(everybody(), Lesson(update_share=0), size)
+    examples = [teacher.example(n) for n in range(60)]
+    for example in examples:
+        found = check(example.target, example.prompt)
+        assert (found.text, dict(found.dropped)) == (example.target, {})
+        assert 0 < size(example.target) <= 60
+        assert example.mode == WRITE
+        assert example.prompt.profile is None
+        assert 1 <= len(example.prompt.interactions) <= 24
+    assert {e.dataset for e in examples} == {"made", "gear", "songs"}
+    # not one template
+    assert len({e.target.split()[0] for e in examples}) > 5
+
+
+def test_targets_name_what_is_the_users_own() -> None:
+    teacher = Teacher(planted(8), Lesson(update_share=0), size)
+    for number in range(20):
+        example = teacher.example(number)
+        user = int(example.prompt.interactions[0].user_id.split("-")[1])
+        assert any(word in example.target for word in rare_words(user)), example.target
+
+
+def test_an_update_keeps_the_profile_and_adds_what_is_new() -> None:
+    teacher = Teacher(everybody(), Lesson(update_share=1), size)
+    examples = [teacher.example(n) for n in range(40)]
+    added = 0
+    for example in examples:
+        assert example.mode == UPDATE
+        profile = example.prompt.profile
+        assert profile
+        assert 1 <= len(example.prompt.interactions) <= 12
+        assert example.prompt.stats.count >= 2 * len(example.prompt.interactions)
+        first = profile.split(". ")[0].rstrip(".")
+        assert example.target.startswith(first) or "Lately" in profile or "ecent" in profile or "latest" in profile
+        added += example.target != profile
+    assert added > 25
+
+
+def test_short_histories_are_written_and_never_updated() -> None:
+    teacher = Teacher(planted(4, length=6), Lesson(update_share=1), size)
+    assert {teacher.example(n).mode for n in range(10)} == {WRITE}
+
+
+def test_where_no_sentence_outlives_an_update_a_profile_is_written() -> None:
+    teacher = Teacher(planted(4), Lesson(update_share=1), size)
+    examples = [teacher.example(n) for n in range(4)]
+    assert {e.mode for e in examples} == {WRITE}  # a number in a sentence must hold anew, and each title has one
+    assert min(e.redrawn for e in examples) >= 10
+
+
+def test_weights_choose_among_data_sets() -> None:
+    teacher = Teacher(everybody(), Lesson(weights={"made": 0, "gear": 0}), size)
+    assert {teacher.example(n).dataset for n in range(10)} == {"songs"}
+    assert teacher.users == {"gear": 8, "made": 8, "songs": 8}
+    with pytest.raises(UsageError, match="weights name 'films': expected some of gear, made, songs"):
+        Teacher(everybody(), Lesson(weights={"films": 1}), size)
+    with pytest.raises(UsageError, match="leaves no data set"):
+        Teacher(planted(2), Lesson(weights={"made": 0}), size)
+
+
+def test_users_with_too_little_to_see_are_an_error() -> None:
+    with pytest.raises(
+        EmptyHistoryError, match=r"none of 3 users has 4 visible interactions \(the longest history has 1"
+    ):
+        Teacher(planted(3, length=2), Lesson(), size)
+    nothing = User(
+        user_id="x", visible=(Interaction(user_id="x", text="the of and"),) * 5, held_out=(Interaction(item="y"),)
+    )
+    with pytest.raises(EmptyHistoryError, match="20 draws from made gave no profile"):
+        Teacher([("made", nothing)], Lesson(), size).example(0)
+
+
+def test_a_log_of_an_unknown_form_gets_the_backends_own_sentences() -> None:
+    log = [Interaction(user_id="x", type="search", text=f"hiking boots size {n}") for n in range(8)]
+    drafts = draft(prompt_of(log), random.Random(0))
+    assert {d.kind for d in drafts} == {"own"}
+    assert "hiking boots" in text_of(drafts)
+
+
+def test_lists_things_and_names() -> None:
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert listed(["Salt & Pepper", "b"]) == "b, and Salt & Pepper"
+    assert things_of(GEAR[0])[0] == "guitar strap"
+    assert "ball strap" not in " ".join(things_of("I like it. The Ernie Ball strap is an Ernie Ball strap."))
+    assert named("Nice. It sits by my Fender Telecaster and that is the Best.") == ["Fender Telecaster"]
+    assert named("GREAT. IT IS THE BEST FENDER EVER.") == []

@@ -1,0 +1,125 @@
+"""What a log holds that a profile can name: short names of items, the things that reviews are about, names in them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from bump_edge.backends.extractive.groups import Group, ends_well, word_count
+from bump_edge.backends.extractive.lexicon import ASPECTS, ATTRIBUTES, GENERIC, JUDGEMENTS, PREPOSITIONS, VERBS
+from bump_edge.backends.extractive.names import VAGUE_HEADS, kind_of, speakable
+from bump_edge.backends.extractive.phrases import plural
+from bump_edge.backends.extractive.reading import Entry
+from bump_edge.backends.extractive.things import QUALIFIERS, is_thing
+from bump_edge.text import fold, sentences, stems, stopwords, word_set, words
+
+_SHORT = 5  # words of a name
+
+
+def names_of(group: Group, entries: Sequence[Entry]) -> list[str]:
+    """What the entries are about, in short: names of items, the most counted or the newest first; or subjects."""
+    if group.counted:
+        inside = {e.position for e in entries}
+        return [n.text for n in group.names if n.positions & inside and word_count(n.text) <= _SHORT]
+    if group.act == "review" or not any(e.item for e in entries):
+        return _about(entries)
+    found: dict[str, str] = {}
+    for entry in reversed(entries):
+        name = _short_name(entry)
+        if name and ends_well(name) and speakable(name):
+            found.setdefault(fold(name), name)
+    return list(found.values())
+
+
+def _short_name(entry: Entry) -> str:
+    """An item's name in at most five words: its own where that is short, else brand and kind; empty without either."""
+    item = entry.item
+    if item is None:
+        return ""
+    name = item.name.partition(", ")[0]
+    if name and word_count(name) <= _SHORT:
+        return name
+    kind = kind_of(item.parts, "en")
+    if kind and is_thing(fold(kind[-1])) and item.descriptive and not any(fold(w) in stopwords("en") for w in kind):
+        brand = item.brand if item.brand and not is_thing(fold(item.brand)) and item.brand not in kind else ""
+        plain = " ".join(word.lower() for word in kind)
+        return plural(f"{brand} {plain}" if brand else plain)
+    return ""
+
+
+_TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[.,;:!?()\"]")
+_NO_NAME = (
+    GENERIC
+    | PREPOSITIONS
+    | VERBS
+    | ATTRIBUTES
+    | ASPECTS
+    | frozenset(JUDGEMENTS)
+    | word_set(
+        """
+    american america usa china chinese amazon christmas january february march april may june july august september
+    october november december monday tuesday wednesday thursday friday saturday sunday english update edit center
+    """
+    )
+)
+_SLANG = word_set("writing letter skin month ipad puppy baby travel ball head hand floor house room bear wheel monster")
+_NO_HEAD = VAGUE_HEADS | ASPECTS | GENERIC | VERBS
+
+
+def _about(entries: Sequence[Entry]) -> list[str]:
+    """The things that reviews are about: of each the two that it dwells on; those of several reviews first."""
+    where: dict[str, set[int]] = {}
+    shown: dict[str, str] = {}
+    for entry in entries:
+        for phrase in things_of(entry.text)[:2]:
+            key = " ".join(stems(phrase))
+            where.setdefault(key, set()).add(entry.position)
+            shown.setdefault(key, plural(phrase))
+    return [shown[k] for k in sorted(where, key=lambda k: (-len(where[k]), -max(where[k])))]
+
+
+def things_of(text: str) -> list[str]:
+    """The known things that a text speaks of, with the thing or quality before them; those it dwells on first."""
+    score: Counter[str] = Counter()
+    run: list[str] = []
+    tokens = _TOKEN.findall(text[:1200])
+    for position, token in enumerate([*tokens, "."]):
+        folded = fold(token)
+        # the ball of Ernie Ball is none
+        brand = position > 0 and token[:1].isupper() and tokens[position - 1][:1].isupper() and not run
+        if (is_thing(folded) or folded in QUALIFIERS) and folded.removesuffix("s") not in _SLANG and not brand:
+            run.append(folded)
+            continue
+        head = run[-1] if run else ""
+        single = len(run) == 1 and (head in _NO_HEAD or head in ATTRIBUTES)
+        if head and is_thing(head) and not single and head not in ASPECTS:
+            phrase = " ".join(dict.fromkeys(run[-2:]))
+            score[phrase] += 1.0 + (position < 25) + 0.4 * (len(run) > 1)  # type: ignore[assignment]
+        run = []
+    for phrase in list(score):
+        # the strap is the guitar strap
+        longer = next((p for p in score if p.endswith(f" {phrase}")), None)
+        if longer is not None:
+            score[longer] += score.pop(phrase)
+    return [phrase for phrase, found in score.most_common() if found >= 2]
+
+
+def named(text: str) -> list[str]:
+    """The names in a text: capitals inside its sentences, unless it shouts."""
+    if sum(c.isupper() for c in text) > 0.2 * max(1, len(text)):
+        return []
+    out: list[str] = []
+    for sentence in sentences(text[:1200])[1:]:
+        said = words(sentence)
+        run: list[str] = []
+        for position, word in enumerate([*said, ""]):
+            folded = fold(word)
+            plain = folded in stopwords("en") or folded in _NO_NAME or is_thing(folded)
+            if position and word[:1].isupper() and not plain and len(word) > 2 and "'" not in word and "’" not in word:
+                run.append(word)
+                continue
+            if run and len(run) <= 3 and speakable(" ".join(run)):
+                out.append(" ".join(run))
+            run = []
+    return out

@@ -1,0 +1,362 @@
+"""Stage ``warmup``: the supervised start of the profiler, on profiles that need no model to write.
+
+    python -m training warmup --config RECIPE --model FOLDER --data PREPARED --out RUN
+
+A model that cannot write a profile gets no reward to climb: this stage teaches it form, copying and brevity, in both
+modes (write, update). The targets come from `training.teaching`: what the `extractive` backend reads in the very
+prompt, worded in many ways and held against the product's checks. The loss is on the target's tokens, and logits are
+computed there alone; of a step's examples those of similar length run together. (To compute the fixed prefix, which all
+prompts of a mode share, once a step was measured on the CPU and gained nothing: a step of few prompts pays more for the
+kept keys and values than for 105 tokens.)
+
+Departs from the paper, which starts GRPO from an instruction-tuned model of 4 B parameters and has no such stage.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bump_edge.errors import EmptyHistoryError, UsageError
+from training.config import as_json, check_ranges
+from training.histories import User
+from training.models import CausalModel, load, missing
+from training.prefixes import core, head
+from training.prepare import read_shards
+from training.progress import say
+from training.runs import Run, arguments, keeper, open_run, replace_file
+from training.teaching import MODES, Example, Lesson, Teacher
+
+TALLY = "tally.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WarmupConfig:
+    """Settings of the stage.
+
+    Args:
+        model: the folder of the model to start from; a LoRA is merged into its base first.
+        data: the out of the stage `prepare`; its training users are learned from, its validation users measured on.
+        out: the run's folder; the same command goes on with a run that was killed.
+        steps: of the optimiser.
+        batch: examples a step.
+        learning_rate: at its top.
+        warmup: share of the steps in which the learning rate rises; 0 to 1.
+        lora_rank: of a LoRA on all linear layers; 0 trains all weights.
+        bfloat16: products in it, over weights in float32.
+        padding: tokens that examples of one forward pass may differ by, as a share of the longest; 0 to 1.
+        update_share: of the examples that bring a profile up to date; 0 to 1.
+        min_visible, max_visible: interactions in a prompt, both included.
+        max_words: the length limit that prompts state.
+        datasets: names to learn from; empty takes all.
+        weights: of the data sets, in the order of `datasets`; empty weighs all alike.
+        validation_users: of each data set, an example each; 0 measures nothing.
+        save_every, log_every: in steps; the first a multiple of the second.
+        seed: of the examples.
+    """
+
+    model: Path
+    data: Path
+    out: Path
+    steps: int = 200
+    batch: int = 8
+    learning_rate: float = 6e-5
+    warmup: float = 0.1
+    lora_rank: int = 0
+    bfloat16: bool = True
+    padding: float = 0.5
+    update_share: float = 0.25
+    min_visible: int = 4
+    max_visible: int = 24
+    max_words: int = 80
+    datasets: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    validation_users: int = 10
+    save_every: int = 50
+    log_every: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self, steps=(1, 10**7), batch=(1, 4096), learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024),
+            padding=(0, 1), update_share=(0, 1), min_visible=(1, 1000), max_visible=(self.min_visible, 1000),
+            max_words=(10, 400), validation_users=(0, 10**6), save_every=(1, 10**7), log_every=(1, 10**7),
+            seed=(0, 2**31 - 1),
+        )  # fmt: skip
+        if self.save_every % self.log_every:
+            raise UsageError(
+                f"save_every is {self.save_every}: expected a multiple of log_every ({self.log_every}), so that a "
+                "resumed run logs what an unbroken one does"
+            )
+        if self.weights and len(self.weights) != len(self.datasets):
+            raise UsageError(f"weights has {len(self.weights)} entries: expected one for each of datasets")
+        if any(weight < 0 for weight in self.weights):
+            raise UsageError(f"weights is {list(self.weights)}: expected numbers of 0 and more")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An example as tokens: the prompt, and the answer with its end."""
+
+    example: Example
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """What the model reads: the answer's last token predicts nothing."""
+        return (*self.prompt, *self.answer[:-1])
+
+
+class Rows:
+    """Examples as a data set of torch, made when they are asked for."""
+
+    def __init__(self, teacher: Teacher, model: CausalModel, length: int) -> None:
+        self._teacher, self._model, self._length = teacher, model, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, number: int) -> Row:
+        return row_of(self._teacher.example(number), self._model)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self[number] for number in range(self._length))
+
+
+def row_of(example: Example, model: CausalModel) -> Row:
+    """An example as the model's tokens."""
+    tokens, _ = model.encode_prompt(example.prompt)
+    return Row(example, tuple(tokens), tuple(model.answer(example.target)))
+
+
+def run(config: WarmupConfig) -> dict[str, Any]:
+    """Train; returns the summary. A finished run returns its summary at once.
+
+    Raises:
+        UsageError: `out` holds something else, or several processes were started.
+        InputError: `data` is no prepared folder.
+        EmptyHistoryError: it has no users to learn from.
+        ModelNotFoundError, ModelCorruptError: there is no model in `model`.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            "warmup was started in several processes: expected one; run it without accelerate launch (it is short), "
+            "or raise batch"
+        )
+    settings = as_json(config)
+    settings.pop("out")
+    if (config.out / "run.json").is_file() and (done := open_run(config.out, "warmup", settings).summary) is not None:
+        say(f"{config.out} is finished")
+        return done
+    found = _users(config, "train")
+    model = _open(config)
+    lesson = Lesson(
+        seed=config.seed, update_share=config.update_share, min_visible=config.min_visible,
+        max_visible=config.max_visible, max_words=config.max_words,
+        weights=dict(zip(config.datasets, config.weights, strict=False)),
+    )  # fmt: skip
+
+    def count_tokens(text: str) -> int:
+        return len(model.plain(text))
+
+    teacher = Teacher(found, lesson, count_tokens)
+    run = open_run(config.out, "warmup", settings)  # once all that can be wrong at the start is known to be right
+    say(f"warmup: learns from {', '.join(f'{n} users of {name}' for name, n in teacher.users.items())}")
+    measured = _validation(config, lesson, model, count_tokens, known=set(teacher.users))
+    resume = run.start()
+    before = next((row for row in run.rows() if row["step"] == 0), None)
+    if before is None:
+        before = {"step": 0, "validation_loss": validation_loss(model, measured, config)}
+        run.log(before)
+    say(f"warmup: validation loss {before['validation_loss']} before")
+    tally = _train(config, run, model, Rows(teacher, model, config.steps * config.batch), resume)
+    after = validation_loss(model, measured, config)
+    say(f"warmup: validation loss {after} after")
+    counts = {mode: {n: tally[f"{mode} {n}"] for n in teacher.users if tally[f"{mode} {n}"]} for mode in MODES}
+    total = config.steps * config.batch
+    run.save_model(model.save)
+    return run.finish(
+        {
+            "steps": config.steps,
+            "examples": total,
+            "by_mode": counts,
+            "redrawn": round(tally["redrawn"] / (tally["redrawn"] + total), 4),
+            "tokens": {"read": tally["read"], "trained": tally["trained"]},
+            "target_words": round(tally["words"] / total, 1),
+            "validation_examples": len(measured),
+            "validation_loss": {"before": before["validation_loss"], "after": after},
+        },
+    )
+
+
+def loss_of(model: CausalModel, rows: Sequence[Row], config: WarmupConfig) -> tuple[Any, int]:
+    """The summed loss over the rows' answers, and how many tokens were learned; logits are computed there alone."""
+    import torch
+
+    total: Any = 0.0
+    learned = 0
+    body, output = core(model.model), head(model.model)
+    with torch.autocast(model.device.type, dtype=torch.bfloat16) if config.bfloat16 else nullcontext():
+        for group in _alike(rows, config.padding):
+            ids = torch.zeros(len(group), len(group[0].read), dtype=torch.long)
+            at: list[tuple[int, int]] = []
+            for n, row in enumerate(group):
+                ids[n, : len(row.read)] = torch.tensor(row.read)
+                at += [(n, len(row.prompt) - 1 + k) for k in range(len(row.answer))]
+            # padding stands behind all that looks back, so causal attention needs no mask
+            hidden = body(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
+            index = torch.tensor(at, device=hidden.device)
+            wanted = torch.tensor([token for row in group for token in row.answer], device=hidden.device)
+            logits = output(hidden[index[:, 0], index[:, 1]])
+            total = total + torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum")
+            learned += len(wanted)
+    return total, learned
+
+
+def validation_loss(model: CausalModel, rows: Sequence[Row], config: WarmupConfig) -> float | None:
+    """The mean loss of a token over the rows' answers; None without rows."""
+    import torch
+
+    total, learned = 0.0, 0
+    training = model.model.training
+    model.model.eval()
+    with torch.no_grad():
+        for at in range(0, len(rows), config.batch):
+            loss, tokens = loss_of(model, rows[at : at + config.batch], config)
+            total += float(loss)
+            learned += tokens
+    model.model.train(training)
+    return round(total / learned, 6) if learned else None
+
+
+def _train(config: WarmupConfig, run: Run, opened: CausalModel, rows: Rows, resume: str | None) -> Counter[str]:
+    try:
+        import torch
+        from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+    except ImportError as error:
+        raise missing(error) from None
+    tally: Counter[str] = Counter()
+    if resume is not None:
+        tally.update(orjson.loads((Path(resume) / TALLY).read_bytes()))
+
+    class Warmup(Trainer):  # type: ignore[misc,unused-ignore]
+        def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002
+            loss, learned = loss_of(opened, inputs["rows"], config)
+            tally.update(_counts(inputs["rows"]))
+            return loss / learned
+
+        def _get_train_sampler(self, *_: Any) -> Any:
+            return torch.utils.data.SequentialSampler(rows)
+
+        def floating_point_ops(self, _inputs: Any) -> int:
+            return 0  # it would look for input_ids
+
+    class Tallies(TrainerCallback):  # type: ignore[misc,unused-ignore]
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+            replace_file(run.out / f"checkpoint-{state.global_step}" / TALLY, orjson.dumps(tally))
+
+    said = arguments(
+        run, steps=config.steps, learning_rate=config.learning_rate, warmup=config.warmup,
+        save_every=config.save_every, log_every=config.log_every, seed=config.seed, bfloat16=config.bfloat16,
+    )  # fmt: skip
+    set_seed(config.seed)
+    trainer = Warmup(
+        model=opened.model,
+        args=TrainingArguments(**said, per_device_train_batch_size=config.batch),
+        train_dataset=rows,
+        data_collator=lambda batch: {"rows": batch},
+        callbacks=[Tallies(), keeper(run)],  # in this order: the last one says that a checkpoint is whole
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=resume)
+    return tally
+
+
+def _counts(rows: Sequence[Row]) -> Counter[str]:
+    out: Counter[str] = Counter()
+    for row in rows:
+        example = row.example
+        out[f"{example.mode} {example.dataset}"] += 1
+        out["redrawn"] += example.redrawn
+        out["words"] += len(example.target.split())
+        out["read"] += len(row.read)
+        out["trained"] += len(row.answer)
+    return out
+
+
+def _alike(rows: Sequence[Row], padding: float) -> list[list[Row]]:
+    """The rows in groups of similar length, the longest first."""
+    out: list[list[Row]] = []
+    for row in sorted(rows, key=lambda row: len(row.read), reverse=True):
+        if out and len(row.read) >= (1 - padding) * len(out[-1][0].read):
+            out[-1].append(row)
+        else:
+            out.append([row])
+    return out
+
+
+def _open(config: WarmupConfig) -> CausalModel:
+    if config.lora_rank and (config.model / "adapter_config.json").is_file():
+        raise UsageError(
+            f"{config.model} is a LoRA, and lora_rank asks for another on top: give its base, or lora_rank 0, which "
+            "merges it and trains all weights"
+        )
+    opened = load(config.model)
+    model = opened.model.requires_grad_(not config.lora_rank).train()
+    if config.lora_rank:
+        try:
+            from peft import LoraConfig, get_peft_model
+        except ImportError as error:
+            raise missing(error) from None
+        import torch
+
+        torch.manual_seed(config.seed)
+        lora = LoraConfig(
+            r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"
+        )
+        model = get_peft_model(model, lora)
+    return CausalModel.of(model, opened.tokenizer)
+
+
+def _users(config: WarmupConfig, split: str) -> list[tuple[str, User]]:
+    found = list(read_shards(config.data, split))
+    names = sorted({dataset for dataset, _ in found})
+    if unknown := sorted(set(config.datasets) - set(names)) if split == "train" else []:
+        raise UsageError(f"datasets names {unknown[0]!r}: expected some of {', '.join(names) or 'none'}")
+    users = [pair for pair in found if not config.datasets or pair[0] in config.datasets]
+    if not users and split == "train":
+        raise EmptyHistoryError(
+            f"{config.data} has no training users: prepare more data, or a data set that is not evaluation_only"
+        )
+    return users
+
+
+def _validation(
+    config: WarmupConfig, lesson: Lesson, model: CausalModel, count_tokens: Any, *, known: set[str]
+) -> list[Row]:
+    """An example of each of the first `validation_users` of a data set that is learned from."""
+    rows: list[Row] = []
+    taken: Counter[str] = Counter()
+    for dataset, user in _users(config, "validation"):
+        enough = taken[dataset] == config.validation_users
+        if enough or dataset not in known or len(user.visible) < lesson.min_visible:
+            continue
+        alone = Lesson(
+            seed=lesson.seed, update_share=lesson.update_share, min_visible=lesson.min_visible,
+            max_visible=lesson.max_visible, max_words=lesson.max_words,
+        )  # fmt: skip
+        try:
+            example = Teacher([(dataset, user)], alone, count_tokens).example(taken[dataset])
+        except EmptyHistoryError:
+            continue  # a history that says nothing
+        taken[dataset] += 1
+        rows.append(row_of(example, model))
+    return rows

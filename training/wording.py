@@ -1,0 +1,310 @@
+"""What the warm-up's targets say, and in how many ways: the extractive backend's reading of a prompt, worded anew.
+
+The backend reads a log into names, kinds, brands, subjects and habits; it writes them in one way, with room left over.
+Here the same findings go into sentences of many wordings, orders and lengths, with more names in them, because names
+are what tells people apart; see `tests/training/test_teaching.py` for what must hold of them. A log of a form that none
+of the tables below knows is given the backend's own sentences.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bump_edge.backends.base import GenerationOptions, generate
+from bump_edge.backends.extractive import ExtractiveBackend, habits
+from bump_edge.backends.extractive.groups import Group, ends_well, read_groups, word_count
+from bump_edge.backends.extractive.reading import Entry, read
+from bump_edge.prompts import Prompt
+from bump_edge.text import fold, sentences, stems, words
+from bump_edge.types import HistoryStats
+from training.findings import named, names_of
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A sentence, and what it is for: ``main``, ``also``, ``lately``, ``returns``, ``platforms``, ``habit``, ``own``,
+    or ``rating:`` and the style.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    main: tuple[str, ...]
+    also: tuple[str, ...]
+    lately: tuple[str, ...]
+
+
+_WORDS: Mapping[str, _Words] = {
+    "buy": _Words(
+        main=("Buys {x}.", "Has bought {x}.", "Purchases include {x}.", "Has ordered {x}."),
+        also=("Also buys {x}.", "Has also bought {x}.", "Other purchases include {x}."),
+        lately=("Lately buys {x}.", "Recently bought {x}.", "Most recently bought {x}.",
+                "The latest purchases include {x}."),
+    ),
+    "review": _Words(
+        main=("Reviews {x}.", "Has reviewed {x}.", "Writes about {x}.", "Reviews cover {x}."),
+        also=("Also mentions {x}.", "Mentions {x}.", "The reviews mention {x} as well."),
+        lately=("Lately reviews {x}.", "Recently reviewed {x}.", "Most recently writes about {x}."),
+    ),
+    "listen": _Words(
+        main=("Listens to {x}.", "Listens most to {x}.", "Listens above all to {x}.", "Most played are {x}."),
+        also=("Also listens to {x}.", "Others played often are {x}.", "Also plays {x}.", "Among the rest are {x}."),
+        lately=("Lately listens to {x}.", "Recently listened to {x}."),
+    ),
+}  # fmt: skip
+_RETURNS = ("Keeps coming back to {x}.", "Often comes back to {x}.", "Returns again and again to {x}.")
+_PLATFORMS = ("Buys mostly for {x}.", "Most purchases are for {x}.", "Mainly buys for {x}.")
+_SOME_PLATFORMS = ("Often buys for {x}.", "Many purchases are for {x}.")
+_CALLS = ("Often calls things {x}.", "Keeps calling things {x}.")
+_RATINGS: Mapping[str, tuple[str, ...]] = {
+    "same": ("Rates everything {n}.", "Gives everything a rating of {n}.", "Every rating is {n}."),
+    "generous": ("Rates generously{tail}.", "Gives high ratings{tail}.", "Ratings are high{tail}."),
+    "strict": ("Rates strictly{tail}.", "Gives low ratings{tail}.", "Ratings are low{tail}."),
+    "range": ("Ratings range from {low} to {high}{tail}.", "Gives ratings from {low} to {high}{tail}."),
+}
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December")  # fmt: skip
+_LEAST, _MOST = 30, 58  # words of a target
+
+
+def text_of(drafts: Sequence[Draft]) -> str:
+    """The sentences as one text."""
+    return " ".join(d.text for d in drafts)
+
+
+def draft(prompt: Prompt, chance: random.Random) -> list[Draft]:
+    """A profile for a prompt in write mode, sentence by sentence; empty where the log says nothing."""
+    entries = read(prompt.interactions)
+    groups = read_groups(entries, prompt.language) if entries else []
+    if len(groups) != 1 or groups[0].act not in _WORDS or groups[0].written or prompt.language != "en":
+        return _own(prompt, chance)
+    group = groups[0]
+    page = _Page(prompt, chance, min(chance.randint(_LEAST, _MOST), prompt.max_words - 1))
+    drafts = _content(page, group, entries)
+    if not drafts:
+        return _own(prompt, chance)
+    return _ordered([*drafts, *_habits(page, group, entries)], chance)
+
+
+def rewrite(prompt: Prompt, old: Sequence[Draft], chance: random.Random) -> list[Draft]:
+    """The old profile brought up to date by the interactions of a prompt in update mode.
+
+    What still holds stays word for word; what was recent goes, for it is not recent any more; a rating habit stays
+    where the new mean bears it out; new names and subjects are added.
+    """
+    entries = read(prompt.interactions)
+    groups = read_groups(entries, prompt.language) if entries else []
+    fresh = habits.ratings(entries, prompt.stats)
+    kept = [d for d in old if d.kind != "lately" and not (d.kind == "own" and d.text.startswith(_RECENT))]
+    kept = [d for d in kept if not d.kind.startswith("rating:") or _still_rates(d, prompt.stats)]
+    page = _Page(prompt, chance, prompt.max_words - 1)
+    for entry in kept:
+        page.room -= word_count(entry.text)
+        page.said.append(frozenset(stems(entry.text)))
+    while page.room < 8 and len(kept) > 1:
+        page.room += word_count(kept.pop().text)
+    added: list[Draft] = []
+    if groups and groups[0].act in _WORDS and not groups[0].written:
+        group = groups[0]
+        table = _WORDS[group.act]
+        half = entries[len(entries) // 2 :] if not group.counted else []
+        page.room = min(page.room, chance.randint(10, 24))
+        lately = chance.random() < 0.6
+        pool = names_of(group, half if lately else entries)
+        chance.shuffle(pool)
+        if lately and half:
+            added += page.sentence("lately", _unused(table.lately, old), pool, 4)
+        if not added:
+            pool = names_of(group, entries)
+            wordings = table.main if group.act == "review" else table.also
+            added += page.sentence("also", _unused(wordings, old), pool, 5)
+    if fresh is not None and not any(d.kind.startswith("rating:") for d in kept) and _had_rating(old):
+        added += page.rating(fresh)
+    # habits stand last, as in a profile that is written anew
+    tail = [d for d in kept if d.kind.startswith("rating:") or d.kind == "habit"]
+    return [*(d for d in kept if d not in tail), *added, *tail]
+
+
+def _unused(wordings: Sequence[str], old: Sequence[Draft]) -> Sequence[str]:
+    """The wordings that no sentence of the old profile begins with; all of them where each does."""
+    return [w for w in wordings if not any(d.text.startswith(w.partition("{")[0]) for d in old)] or wordings
+
+
+_RECENT = ("Lately", "More recently", "Recently")
+
+
+def _had_rating(old: Sequence[Draft]) -> bool:
+    return any(d.kind.startswith("rating:") for d in old)
+
+
+def _still_rates(entry: Draft, stats: HistoryStats) -> bool:
+    style = entry.kind.partition(":")[2]
+    if stats.rating_mean is None or stats.rating_min is None:
+        return False
+    if style == "same":
+        return stats.rating_min == stats.rating_max
+    return style == "generous" and stats.rating_mean >= 4.3
+
+
+class _Page:
+    """Room for words, and what has been said."""
+
+    def __init__(self, prompt: Prompt, chance: random.Random, room: int) -> None:
+        self.prompt = prompt
+        self.chance = chance
+        self.room = room
+        self.said: list[frozenset[str]] = []
+
+    def sentence(self, kind: str, wordings: Sequence[str], phrases: Sequence[str], most: int) -> list[Draft]:
+        """A sentence with as many of `phrases` that are new as there is room for, and `most` at most."""
+        shell = self.chance.choice(wordings)
+        left = self.room - word_count(shell) + 1
+        chosen: list[str] = []
+        for phrase in phrases:
+            content = frozenset(s for s in stems(phrase) if not s.isdigit())
+            size = word_count(phrase) + (1 if len(chosen) == 1 else 0)
+            # a brand named before does not say which of its things
+            known = any(content <= before or (len(before) > 1 and before <= content) for before in self.said)
+            if len(chosen) == most or size > left or not content or known:
+                continue
+            self.said.append(content)
+            chosen.append(phrase)
+            left -= size
+        if not chosen:
+            return []
+        text = shell.format(x=listed(chosen))
+        self.room -= word_count(text)
+        return [Draft(kind, text)]
+
+    def rating(self, found: habits.Ratings) -> list[Draft]:
+        """How the user rates."""
+        tail = ", mostly" if found.mode_share > 0.5 else ", often" if found.mode_share >= 0.3 else ""
+        text = self.chance.choice(_RATINGS[found.style]).format(
+            n=f"{found.mode:g}", low=f"{found.low:g}", high=f"{found.high:g}",
+            tail=f"{tail} {found.mode:g}" if tail else "",
+        )  # fmt: skip
+        if word_count(text) > self.room:
+            return []
+        self.room -= word_count(text)
+        return [Draft(f"rating:{found.style}", text)]
+
+
+def listed(phrases: Sequence[str]) -> str:
+    """``a, b and c``; with a comma before the last where one of them has an ``and`` of its own."""
+    inner = [" and " in p or " & " in p for p in phrases]
+    ordered = sorted(phrases, key=lambda p: " and " in p or " & " in p)
+    if len(ordered) == 1:
+        return ordered[0]
+    return f"{', '.join(ordered[:-1])}{',' if any(inner) else ''} and {ordered[-1]}"
+
+
+def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:
+    chance, table = page.chance, _WORDS[group.act]
+    if group.counted:
+        names = names_of(group, entries)
+        first = names[: chance.randint(3, 5)]
+        if chance.random() < 0.5:
+            chance.shuffle(first)
+        rest = names[len(first) : len(first) + 14]
+        if chance.random() < 0.5:
+            chance.shuffle(rest)
+        return [*page.sentence("main", table.main, first, 5), *page.sentence("also", table.also, rest, 14)]
+    border = habits.split_recent(entries)
+    names = names_of(group, entries)
+    newer = names_of(group, [e for e in entries if border is not None and e.position >= border])
+    older = [n for n in names if n not in newer]
+    out: list[Draft] = []
+    facets = [p for p in group.facets() if not group.described][:3]
+    if facets and group.act == "buy" and chance.random() < 0.8:
+        covered = {p for f in facets for p in f.positions}
+        wordings = _PLATFORMS if len(covered) >= 0.6 * len(entries) else _SOME_PLATFORMS
+        out += page.sentence("platforms", wordings, [f.text for f in facets], 3)
+    recent: list[Draft] = []
+    if newer and chance.random() < 0.7:
+        whole, page.room = page.room, max(8, int(0.4 * page.room))
+        had = page.room
+        recent = page.sentence("lately", table.lately, _mixed(newer, chance), 4)
+        page.room = whole - (had - page.room)
+    else:
+        older = names
+    again = [p for p in group.phrases if p.role == "series" and len(p.positions) > 1]
+    if again and chance.random() < 0.6:
+        # Command & Conquer is cut in two there
+        cut = {fold(w) for n in names for w in re.findall(r"(\w+) (?:&|and) ", n)}
+        series = [p.text for p in again if ends_well(p.text) and fold(p.text) not in cut]
+        recurring = page.sentence("returns", _RETURNS, series, 3)
+    else:
+        recurring = []
+    if group.act == "review":
+        main, mentioned = _subjects(entries, older, page)
+        out += main
+        out += recurring
+        out += mentioned
+    else:
+        pool = _mixed(older, chance)
+        out += page.sentence("main", table.main, pool, chance.randint(4, 8))
+        out += recurring
+        out += page.sentence("also", table.also, pool, chance.randint(3, 7))
+    return [*out, *recent]
+
+
+def _subjects(entries: Sequence[Entry], subjects: Sequence[str], page: _Page) -> tuple[list[Draft], list[Draft]]:
+    table = _WORDS["review"]
+    main = page.sentence("main", table.main, subjects, page.chance.randint(5, 9))
+    spoken: Counter[str] = Counter()
+    for entry in entries:
+        spoken.update(dict.fromkeys(named(entry.text), 1))
+    # what is written small elsewhere is no name, and what stands in capitals mostly shouts
+    small = {word for entry in entries for word in words(entry.text) if word.islower()}
+    mentioned = [
+        name
+        for name, _ in spoken.most_common()
+        if not any(w.lower() in small or (w.isupper() and len(w) > 4) for w in name.split())
+    ]
+    return main, page.sentence("also", table.also, mentioned, 4)
+
+
+def _habits(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:
+    chance = page.chance
+    out: list[Draft] = []
+    rated = habits.ratings(entries, page.prompt.stats)
+    if rated is not None and chance.random() < 0.5:
+        out += page.rating(rated)
+    judged = [p.text for p in group.judgements][:3]
+    if judged and chance.random() < 0.5:
+        out += page.sentence("habit", _CALLS, judged, 3)
+    kind, months = habits.rhythm(entries)
+    if kind == "season" and chance.random() < 0.4:
+        text = f"Active mostly in {listed([_MONTHS[m - 1] for m in months])}."
+        out += [Draft("habit", text)] if page.room >= word_count(text) else []
+    return out
+
+
+def _ordered(drafts: list[Draft], chance: random.Random) -> list[Draft]:
+    """Mostly as drafted: what it is about, what is recent, habits; now and then one of the later ones sooner."""
+    if len(drafts) > 2 and chance.random() < 0.35:
+        first = 1 if not drafts[1].text.startswith(("Also", "Other", "Has also", "The reviews", "Among")) else 2
+        tail = drafts[first:]
+        chance.shuffle(tail)
+        return [*drafts[:first], *tail]
+    return drafts
+
+
+def _mixed(phrases: Sequence[str], chance: random.Random) -> list[str]:
+    out = list(phrases)
+    chance.shuffle(out)
+    return out
+
+
+def _own(prompt: Prompt, chance: random.Random) -> list[Draft]:
+    """The backend's own sentences."""
+    options = GenerationOptions(seed=chance.randrange(2), max_tokens=400)
+    text = generate(ExtractiveBackend(), [prompt], options)[0].text
+    return [Draft("own", sentence) for sentence in sentences(text)]
