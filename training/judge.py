@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from bump_edge.errors import UsageError
-from training import prefixes, runs
+from training import packing, prefixes, runs
 from training.assessment import assess, table_lines
 from training.config import as_json, check_ranges
 from training.histories import folds_of
@@ -152,9 +152,10 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
             return torch.utils.data.SequentialSampler(stream)  # the order is the lessons'
 
         def compute_loss(self, _model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-            loss, read = loss_of(model, letters, inputs["lessons"])
+            [lesson] = inputs["lessons"]
+            loss, read = loss_of(model, letters, lesson)
             self.tokens += read
-            return loss
+            return loss  # the trainer divides it by the lessons of a step
 
         def log(self, logs: dict[str, float], *rest: Any) -> None:
             if "loss" in logs:
@@ -167,7 +168,7 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
     )  # fmt: skip
     trainer = JudgeTrainer(
         model=model.model,
-        args=TrainingArguments(per_device_train_batch_size=config.lessons, **arguments),
+        args=TrainingArguments(per_device_train_batch_size=1, gradient_accumulation_steps=config.lessons, **arguments),
         train_dataset=stream,
         data_collator=lambda batch: {"lessons": batch},
         callbacks=[runs.keeper(folder)],
@@ -182,34 +183,28 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
     return model
 
 
-def loss_of(model: CausalModel, letters: Sequence[int], lessons: Sequence[Lesson]) -> tuple[Any, int]:
-    """The mean loss of the lessons' questions, a scalar with a gradient, and the tokens that were read for it."""
+def loss_of(model: CausalModel, letters: Sequence[int], lesson: Lesson) -> tuple[Any, int]:
+    """The mean loss of a lesson's questions, a scalar with a gradient, and the tokens that were read for it."""
     import torch
 
-    asked = [[parts_of(model, render(one)) for one in lesson.lists] for lesson in lessons]
-    trunk = prefixes.trunk(model.model, asked[0][0][0])
-    branches = prefixes.branch(model.model, trunk, [parts[0][1] for parts in asked])
-    owners, leaves = [], []
-    for number, (lesson, parts) in enumerate(zip(lessons, asked, strict=True)):
-        for (_, _, own), wrong in zip(parts, lesson.wrong, strict=True):
-            owners.append(number)
-            leaves.append([*own, *(letters[place] for place in wrong)])
-    forest = prefixes.leaves(model.model, branches, owners, leaves)
+    parts = [parts_of(model, render(one)) for one in lesson.lists]
+    leaves = [
+        (*own, *(letters[place] for place in wrong)) for (_, _, own), wrong in zip(parts, lesson.wrong, strict=True)
+    ]
+    group = packing.Group((*parts[0][0], *parts[0][1]), leaves)
+    found = packing.read(model.model, [group])
     rows, closed, targets, weights = [], [], [], []
-    questions = ((lesson, *question) for lesson in lessons
-                 for question in zip(lesson.targets, lesson.wrong, strict=True))  # fmt: skip
-    for leaf, (lesson, target, wrong) in enumerate(questions):
-        count = len(lesson.targets)
+    for leaf, (target, wrong) in enumerate(zip(lesson.targets, lesson.wrong, strict=True)):
         for written in range(len(wrong) + 1):
-            rows.append(forest.hidden[leaf, forest.lengths[leaf] - 1 - len(wrong) + written])
-            closed.append([place >= count or place in wrong[:written] for place in range(len(letters))])
+            rows.append(found.leaf(0, leaf)[written - len(wrong) - 1])
+            closed.append([place in wrong[:written] for place in range(len(parts))])
             targets.append(target)
-            weights.append(1 / (count * (len(wrong) + 1)))  # each lesson counts alike, and each question of it
-    weight = prefixes.head(model.model).weight[list(letters)]
-    scores = torch.stack(rows).float() @ weight.float().T  # (questions, letters)
+            weights.append(1 / (len(parts) * (len(wrong) + 1)))  # each question counts alike
+    weight = prefixes.head(model.model).weight[list(letters[: len(parts)])]
+    scores = torch.stack(rows).float() @ weight.float().T  # (questions, candidates)
     scores = scores.masked_fill(torch.tensor(closed, device=scores.device), float("-inf"))
     losses = torch.nn.functional.cross_entropy(scores, torch.tensor(targets, device=scores.device), reduction="none")
-    return (losses * torch.tensor(weights, device=scores.device)).sum() / len(lessons), forest.state.read
+    return (losses * torch.tensor(weights, device=scores.device)).sum(), group.size
 
 
 def _measured(config: JudgeConfig, model: Path, test: Any, path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Judges that are causal language models: listwise generated, listwise by letter logits, pointwise. Needs torch.
 
-What the lists of a group share is computed once (`training.prefixes`), and of the output layer only the rows of the
+What the lists of a group share is computed once (`training.packing`), and of the output layer only the rows of the
 letters are. A judge's answers to some lists never depend on what else is asked in the same run, only on the lists of
 the same call: the reward asks user by user, so that the number of processes changes no bit of it.
 
@@ -12,10 +12,11 @@ only the letters that are not yet written may follow, so an answer always is a p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from training import prefixes
+from training import packing, prefixes
 from training.judges import (
     LETTERS,
     Asked,
@@ -65,7 +66,7 @@ class LanguageModel:
     Args:
         model: with its tokenizer.
         limits: where texts are cut.
-        batch_tokens: of the leaves of a batch at most, with padding, ≥ 1.
+        batch_tokens: of a batch at most, with padding, ≥ 1; a group that is larger is a batch of its own.
         share: compute what questions share once; False reads each whole, for comparison.
         bfloat16: compute in it over weights in float32; scores change a little.
     """
@@ -84,7 +85,6 @@ class LanguageModel:
         self._batch_tokens = batch_tokens
         self._share = share
         self._bfloat16 = bfloat16
-        self._trunks: dict[tuple[int, ...], prefixes.Kept] = {}
         self.read = 0
         """Tokens that were computed so far."""
 
@@ -92,78 +92,85 @@ class LanguageModel:
         """The one token that `text` is; `UsageError` where it is none or several."""
         return self.model.token_of(text)
 
+    def scores(self, hidden: Any, wanted: Sequence[int]) -> list[list[float]]:
+        """The logits of the tokens `wanted` at each of the hidden states (rows, width)."""
+        import torch
+
+        with torch.inference_mode():
+            weight = prefixes.head(self.model.model).weight[list(wanted)]
+            found: list[list[float]] = (hidden.float() @ weight.float().T).tolist()
+        return found
+
     def logits(self, asked: Sequence[Asked], wanted: Sequence[int]) -> list[tuple[list[float], int]]:
         """For each question the logits of the tokens `wanted` after it, and the tokens that were read for it.
 
         What several questions share is counted for the first of them.
         """
-        return [(row, cost) for batch in self.batches(asked) for row, cost in self._rows(batch, wanted)]
-
-    def _rows(self, batch: Batch, wanted: Sequence[int]) -> Iterator[tuple[list[float], int]]:
-        found = self.scores(batch.forest.last, wanted)
-        return zip(found.tolist(), batch.costs, strict=True)
-
-    def scores(self, hidden: Any, wanted: Sequence[int]) -> Any:
-        """(rows, wanted): the logits of the tokens `wanted`, in float32."""
-        import torch
-
-        weight = prefixes.head(self.model.model).weight[list(wanted)]
-        with torch.inference_mode():
-            return hidden.float() @ weight.float().T
-
-    def batches(self, asked: Sequence[Asked]) -> Iterator[Batch]:
-        """The questions in their order, read in batches; what a batch keeps is its own."""
-        import torch
-
         parts = [parts_of(self.model, one) for one in asked]
-        at = 0
-        while at < len(parts):
-            end, longest = at + 1, self._size(parts[at])
-            while end < len(parts):
-                longest = max(longest, self._size(parts[end]))
-                if longest * (end + 1 - at) > self._batch_tokens or parts[end][0] != parts[at][0]:
-                    break
-                end += 1
-            faster = torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=self._bfloat16)
-            with torch.inference_mode(), faster:
-                batch = self._read(parts[at:end])
-            yield batch
-            at = end
+        out: list[tuple[list[float], int]] = [([], 0)] * len(parts)
+        for numbers, groups in self._batches(parts):
+            with self._computing():
+                hidden = packing.read(self.model.model, groups).last
+            costs = [
+                len(leaf) + (len(group.shared) if first else 0)
+                for group in groups
+                for first, leaf in zip((True, *(False for _ in group.leaves)), group.leaves, strict=False)
+            ]
+            self.read += sum(costs)
+            for number, row, cost in zip(numbers, self.scores(hidden, wanted), costs, strict=True):
+                out[number] = (row, cost)
+        return out
 
-    def _size(self, parts: Parts) -> int:
-        return len(parts[2]) if self._share else sum(map(len, parts))
-
-    def _read(self, parts: Sequence[Parts]) -> Batch:
-        model = self.model.model
-        if not self._share:
-            whole = [[*a, *b, *c] for a, b, c in parts]
-            forest = prefixes.leaves(model, None, [], whole)
-            costs = [len(tokens) for tokens in whole]
-        else:
-            trunk, costs = self._trunk(parts[0][0]), [len(c) for _, _, c in parts]
-            rows: dict[tuple[int, ...], int] = {}
-            for number, (_, shared, _) in enumerate(parts):
-                if shared not in rows:
-                    rows[shared] = len(rows)
-                    costs[number] += len(shared)
-            state = prefixes.branch(model, trunk, list(rows))
-            forest = prefixes.leaves(model, state, [rows[shared] for _, shared, _ in parts], [c for _, _, c in parts])
+    def open(self, asked: Sequence[Asked]) -> tuple[prefixes.Forest, list[int]]:
+        """The questions as states to go on from, and the tokens that were read for each."""
+        parts = [parts_of(self.model, one) for one in asked]
+        rows: dict[tuple[int, ...], int] = {}
+        costs = []
+        for trunk, shared, own in parts:
+            start = (*trunk, *shared) if self._share else (*trunk, *shared, *own[:-1])
+            costs.append(len(own) if self._share and start in rows else len(trunk) + len(shared) + len(own))
+            rows.setdefault(start, len(rows))
         self.read += sum(costs)
-        return Batch(forest, costs)
+        with self._computing():
+            starts = list(rows)
+            first = prefixes.trunk(self.model.model, starts[0][:1])
+            state = prefixes.branch(self.model.model, first, [start[1:] for start in starts])
+            owners = [rows[(*t, *s) if self._share else (*t, *s, *o[:-1])] for t, s, o in parts]
+            leaves = [own if self._share else own[-1:] for _, _, own in parts]
+            return prefixes.leaves(self.model.model, state, owners, leaves), costs
 
-    def _trunk(self, tokens: tuple[int, ...]) -> prefixes.Kept:
-        if tokens not in self._trunks:
-            self._trunks[tokens] = prefixes.trunk(self.model.model, tokens)
-            self.read += len(tokens)
-        return self._trunks[tokens]
+    def go_on(self, forest: prefixes.Forest, rows: Sequence[int], tokens: Sequence[int]) -> prefixes.Forest:
+        """The states of `rows` after one more token each."""
+        self.read += len(rows)
+        with self._computing():
+            return prefixes.leaves(self.model.model, forest.state, rows, [[token] for token in tokens])
 
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        import torch
 
-class Batch:
-    """Questions that were read together."""
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=self._bfloat16),
+        ):
+            yield
 
-    def __init__(self, forest: prefixes.Forest, costs: list[int]) -> None:
-        self.forest = forest
-        self.costs = costs
+    def _batches(self, parts: Sequence[Parts]) -> Iterator[tuple[list[int], list[packing.Group]]]:
+        """Numbers of questions and their groups, the largest first, as many to a batch as its tokens allow."""
+        alike: dict[tuple[int, ...] | int, list[int]] = {}
+        for number, (trunk, shared, _) in enumerate(parts):
+            alike.setdefault((*trunk, *shared) if self._share else number, []).append(number)
+        groups = []
+        for numbers in alike.values():
+            trunk, shared, _ = parts[numbers[0]]
+            groups.append((numbers, packing.Group((*trunk, *shared), [parts[n][2] for n in numbers])))
+        groups.sort(key=lambda one: -one[1].size)
+        at = 0
+        while at < len(groups):
+            count = max(1, self._batch_tokens // groups[at][1].size)
+            batch = groups[at : at + count]
+            yield [n for numbers, _ in batch for n in numbers], [group for _, group in batch]
+            at += count
 
 
 class ListwiseLogits:
@@ -198,30 +205,19 @@ class ListwiseGenerate:
 
     def rank(self, lists: Sequence[CandidateList]) -> list[Judgement]:
         """Score by rank in the written permutation; after the prompt each step reads one token a list."""
-        out: list[Judgement] = []
-        for batch in self.model.batches([render(one, self.model.limits) for one in lists]):
-            out += self._write(lists[len(out) : len(out) + len(batch.costs)], batch)
-        return out
-
-    def _write(self, lists: Sequence[CandidateList], batch: Batch) -> list[Judgement]:
-        import torch
-
         orders: list[list[int]] = [[] for _ in lists]
-        forest, rows = batch.forest, list(range(len(lists)))
+        forest, costs = self.model.open([render(one, self.model.limits) for one in lists])
+        rows = list(range(len(lists)))
         while rows:
-            scores = self.model.scores(forest.last, self._letters)
-            for at, row in zip(rows, scores.tolist(), strict=True):
+            for at, row in zip(rows, self.model.scores(forest.last, self._letters), strict=True):
                 free = [place for place in range(len(lists[at].candidates)) if place not in orders[at]]
                 orders[at].append(max(free, key=row.__getitem__))
-            unfinished = [n for n, at in enumerate(rows) if len(orders[at]) < len(lists[at].candidates) - 1]
-            rows = [rows[n] for n in unfinished]
+            going = [n for n, at in enumerate(rows) if len(orders[at]) < len(lists[at].candidates) - 1]
+            rows = [rows[n] for n in going]
             if rows:
-                with torch.inference_mode():
-                    letters = [[self._letters[orders[at][-1]]] for at in rows]
-                    forest = prefixes.leaves(self.model.model.model, forest.state, unfinished, letters)
-                self.model.read += len(rows)
+                forest = self.model.go_on(forest, going, [self._letters[orders[at][-1]] for at in rows])
         out = []
-        for one, order, cost in zip(lists, orders, batch.costs, strict=True):
+        for order, one, cost in zip(orders, lists, costs, strict=True):
             order.extend(place for place in range(len(one.candidates)) if place not in order)  # the last is no choice
             out.append(Judgement(scores=scores_of_order(order), tokens=cost + len(order) - 2))
         return out
