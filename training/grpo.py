@@ -262,7 +262,7 @@ def _arguments(opened: Run, config: GrpoConfig, processes: int) -> dict[str, Any
         "beta": config.beta,
         "scale_rewards": "group",
         "shuffle_dataset": False,  # the stream has an order
-        "gradient_checkpointing": False,  # TRL's default, under which nothing is kept for the next level to run on
+        "activation_checkpointing": False,  # TRL's default, under which nothing is kept for the next level to run on
         "use_vllm": config.use_vllm,
         "vllm_mode": config.vllm_mode,
         **({"vllm_server_base_url": config.vllm_url} if config.vllm_url else {}),

@@ -326,11 +326,12 @@ def _rewards_of(
     unparsed: dict[tuple[int, int], int] = {}
     cost: dict[tuple[int, int], int] = {}
     for (user, rollout, direction, positives), judgement in zip(plan, rank_once(judge, lists), strict=True):
-        gain = (
-            smooth_ndcg(judgement.scores, positives, config.temperature)
-            if config.smooth
-            else ndcg_from_scores(judgement.scores, positives)
-        )
+        if not all(map(math.isfinite, judgement.scores)):
+            gain = math.nan  # the run is told, and stops if it goes on: `training.rewarding.Watch`
+        elif config.smooth:
+            gain = smooth_ndcg(judgement.scores, positives, config.temperature)
+        else:
+            gain = ndcg_from_scores(judgement.scores, positives)
         gains.setdefault((user, rollout, direction), []).append(gain)
         unparsed[user, rollout] = unparsed.get((user, rollout), 0) + (not judgement.parsed)
         cost[user, rollout] = cost.get((user, rollout), 0) + judgement.tokens

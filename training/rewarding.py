@@ -345,4 +345,5 @@ def _without(*_: Any) -> Any:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return statistics.fmean(values) if values else 0.0
+    numbers = [value for value in values if math.isfinite(value)]
+    return statistics.fmean(numbers) if numbers else 0.0
