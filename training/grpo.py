@@ -163,7 +163,7 @@ def run(config: GrpoConfig, reward: RewardConfig) -> dict[str, Any]:
         reward_funcs=bump,
         watch=watch,
         rows_at_once=config.users * config.rollouts,
-        args=trl.GRPOConfig(**_arguments(opened, config, state.num_processes)),
+        args=trl.GRPOConfig(**_arguments(opened, config, state.num_processes, policy.end_ids)),
         train_dataset=dataset_of(stream, config.steps * config.users),
         peft_config=_lora(config),
         callbacks=[keeper(opened)],
@@ -219,8 +219,8 @@ def _packages(config: GrpoConfig) -> Any:
     os.environ |= {"TRL_EXPERIMENTAL_SILENCE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
     try:
         import torch
+        import trl
         from accelerate import PartialState
-        from trl import GRPOConfig
 
         from training.trainer import trainer_class
     except ImportError as error:
@@ -232,11 +232,13 @@ def _packages(config: GrpoConfig) -> Any:
         )
     on_cpu = not torch.cuda.is_available()
     return SimpleNamespace(
-        PartialState=lambda: PartialState(cpu=on_cpu), GRPOConfig=GRPOConfig, trainer_class=trainer_class
+        PartialState=lambda: PartialState(cpu=on_cpu),
+        GRPOConfig=getattr(trl, "GRPOConfig"),  # noqa: B009
+        trainer_class=trainer_class,
     )
 
 
-def _arguments(opened: Run, config: GrpoConfig, processes: int) -> dict[str, Any]:
+def _arguments(opened: Run, config: GrpoConfig, processes: int, ends: Sequence[int]) -> dict[str, Any]:
     """What TRL is told; sizes are rollouts."""
     every, many = config.users * config.rollouts, config.update_users * config.rollouts
     if every % processes:
@@ -266,6 +268,8 @@ def _arguments(opened: Run, config: GrpoConfig, processes: int) -> dict[str, Any
         "use_vllm": config.use_vllm,
         "vllm_mode": config.vllm_mode,
         **({"vllm_server_base_url": config.vllm_url} if config.vllm_url else {}),
+        # the markers that end an answer on the device
+        **({"generation_kwargs": {"stop_token_ids": list(ends)}} if config.use_vllm else {}),
     }  # fmt: skip
 
 

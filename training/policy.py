@@ -63,8 +63,8 @@ def shared_logps(
         for at in range(0, len(places), CHUNK)
     ]
     return (
-        list(torch.cat([part[0] for part in parts]).split(lengths)),
-        list(torch.cat([part[1] for part in parts]).split(lengths)),
+        list(torch.split(torch.cat([part[0] for part in parts]), lengths)),
+        list(torch.split(torch.cat([part[1] for part in parts]), lengths)),
         read,
     )
 

@@ -180,9 +180,9 @@ class BumpReward:
         members = [Member(key=g.key, held_out=g.held_out[: self._held_out], visible=g.visible) for g in groups]
         if not self._config.hard:
             return members, draw(members, self._config, step)
-        centres = []
+        centres: list[Any] = []
         for at, one in enumerate(groups):
-            centre = sum(self._encode(one.visible)) / len(one.visible)
+            centre: Any = sum(self._encode(one.visible)) / len(one.visible)
             centre = centre / max(float((centre @ centre) ** 0.5), 1e-12)
             centres.append(centre)
             alike = [float(vector @ centre) for vector in self._encode(one.held_out)]

@@ -197,9 +197,9 @@ def _reserve(kept: prefixes.Kept, owners: Sequence[int], room: int) -> prefixes.
     import torch
     from transformers.cache_utils import DynamicLayer
 
-    class Roomy(DynamicLayer):  # type: ignore[misc,unused-ignore]
+    class Roomy(DynamicLayer):  # type: ignore[misc,no-untyped-call,unused-ignore]
         def __init__(self, known: Any, index: Any) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
             self.dtype, self.device, self.is_initialized = known.dtype, known.device, True
             self._length = known.keys.shape[-2]
             self._buffers = [self._with_room(part, index) for part in (known.keys, known.values)]

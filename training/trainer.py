@@ -57,11 +57,13 @@ def trainer_class() -> Any:
     told of every step's rewards; and `rows_at_once`, rollouts written in one batch.
     """
     import torch
+    import trl
     from transformers import PrinterCallback
-    from trl import GRPOTrainer
     from trl.trainer.utils import split_tensor_dict
 
-    class BumpTrainer(GRPOTrainer):  # type: ignore[misc,unused-ignore]
+    base: Any = getattr(trl, "GRPOTrainer")  # noqa: B009  (TRL exports it lazily, unseen by mypy)
+
+    class BumpTrainer(base):  # type: ignore[misc]
         def __init__(
             self, *, policy: CausalModel, reward_funcs: Callable[[Any], list[Any]], watch: Watch, rows_at_once: int,
             args: Any, **rest: Any,
@@ -71,6 +73,7 @@ def trainer_class() -> Any:
             self.clock, self._watch, self._rows = Clock(), watch, rows_at_once
             self._tokens: Counter[str] = Counter()
             self._twin: Twin | None = None
+            self._buffered_inputs: Any = None
             self.policy = policy
             super().__init__(
                 model=policy.model, processing_class=policy.tokenizer, args=args, reward_funcs=functions,
@@ -146,10 +149,11 @@ def trainer_class() -> Any:
             ours = self.accelerator.num_processes == 1 and not compute_aux_loss and not scaled_head(self.model.config)
             if not ours or any(value is not None for value in images.values()):
                 self._tokens["update"] += int(attention_mask.sum())
-                return super()._get_per_token_logps_and_entropies(
+                whole: tuple[Any, Any, Any] = super()._get_per_token_logps_and_entropies(
                     model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, compute_aux_loss,
                     **images,
                 )  # fmt: skip
+                return whole
             with self.accelerator.autocast():
                 logps, entropies, read = of_batch(model, input_ids, attention_mask, logits_to_keep, self.temperature)
             self._tokens["update"] += read

@@ -34,7 +34,7 @@ def write_policy(folder: Path, *, steps: int = 60) -> Path:
         answers = [policy.answer("".join(f" {w}" for w in chance.sample(planted.COMMON, 3))) for _ in prompts]
         loss = -torch.cat(shared_logps(policy.model, prompts, answers)[0]).mean()
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
     policy.save(folder)
     return folder

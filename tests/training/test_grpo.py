@@ -92,15 +92,18 @@ def test_a_run_trains_and_says_what_it_did(place: Path, unbroken: Path) -> None:
     summary = orjson.loads((unbroken / "summary.json").read_bytes())
     assert Path(summary["model"]) == unbroken / "model"
     assert set(summary["tokens"]) == {"rollout", "judge", "update"}
-    assert summary["tokens"]["update"] > 0 and sum(summary["shares"].values()) == pytest.approx(1, abs=0.01)
-    assert 0 < summary["reward"]["last"]["total"] <= 2 and summary["grad_norm"] > 0
+    assert summary["tokens"]["update"] > 0
+    assert sum(summary["shares"].values()) == pytest.approx(1, abs=0.01)
+    assert 0 < summary["reward"]["last"]["total"] <= 2
+    assert summary["grad_norm"] > 0
     assert summary["peak_rss_bytes"] > 10**7
     before, after = (load(path).model.get_input_embeddings().weight for path in (place / "policy", unbroken / "model"))
     assert not bool((before == after).all())
     steps = [row["step"] for row in rows(unbroken)]
     assert steps == [1, 2, 3, 4]
     sampled = [orjson.loads(line) for line in (unbroken / "samples.jsonl").read_bytes().splitlines()]
-    assert {line["step"] for line in sampled} == {0, 2} and any(line["profile"] for line in sampled)
+    assert {line["step"] for line in sampled} == {0, 2}
+    assert any(line["profile"] for line in sampled)
     assert any((unbroken / "tensorboard").iterdir())
     assert done(command(place, unbroken)) == {"stage": "grpo", **summary}  # finished: not run again
 
@@ -161,6 +164,18 @@ def test_settings_that_cannot_work_are_refused_with_what_to_do(place: Path) -> N
         RewardConfig(objective="red")
 
 
+@pytest.mark.parametrize("name", ["tiny", "smollm2-cpu", "smollm2-gpu", "paper-qwen3-4b"])
+def test_every_recipe_makes_settings(name: str) -> None:
+    from training.config import build, read_recipe
+
+    sections = read_recipe(ROOT / "training" / "recipes" / f"{name}.toml")
+    missing = {key: "given" for key in ("data", "model", "out") if key not in sections["grpo"]}
+    config = build("grpo", {**sections["grpo"], **missing}, GrpoConfig)
+    reward = build("reward", sections["reward"], RewardConfig)
+    assert reward.negatives <= config.users  # the user itself, and one more to spare at most
+    assert config.max_tokens > 0.1 * reward.length_threshold
+
+
 def test_users_of_one_interaction_or_too_few_are_refused(place: Path, tmp_path: Path) -> None:
     from bump_edge.errors import EmptyHistoryError
     from tests.training import planted
@@ -191,7 +206,7 @@ def test_the_stream_is_a_function_of_seed_and_step(place: Path) -> None:
     stream = Stream(users, cuts)
     data = dataset_of(stream, 40)
     rows = data[:]
-    assert Stream(users, cuts)({"row": list(range(40))}) == rows == {k: v for k, v in data[list(range(40))].items()}
+    assert Stream(users, cuts)({"row": list(range(40))}) == rows == dict(data[list(range(40))])
     assert Stream(users, Cuts(users=4, min_visible=2, seed=6)).step(0) != stream.step(0)
     for at in range(0, 40, 4):
         assert len(set(rows["key"][at : at + 4])) == 4
@@ -202,13 +217,14 @@ def test_the_stream_is_a_function_of_seed_and_step(place: Path) -> None:
         texts = [i.item for i in user]
         seen = [text.split(". ")[0] for text in rows["visible"][at]]
         start = texts.index(seen[0])
-        assert seen == texts[start : start + len(seen)] and len(seen) <= 3
+        assert seen == texts[start : start + len(seen)]
+        assert len(seen) <= 3
         assert [t.split(". ")[0] for t in rows["held_out"][at]] == texts[start + len(seen) :][:2]
         said = rows["prompt"][at][1]["content"]
         assert ("Updated profile:" in said) == (rows["mode"][at] == "update")
         assert sorted(said.split("\n")) == sorted(rows["other"][at][1]["content"].split("\n"))
         assert not any(text.split(". ")[0] in said for text in rows["held_out"][at])
-    cut = {}
+    cut: dict[str, set[tuple[str, ...]]] = {}
     for key, seen in zip(rows["key"], rows["visible"], strict=True):
         cut.setdefault(key, set()).add(tuple(seen))
     assert max(map(len, cut.values())) > 1  # a user comes back with another window
@@ -217,5 +233,7 @@ def test_the_stream_is_a_function_of_seed_and_step(place: Path) -> None:
 def test_the_summary_sets_the_first_fifth_beside_the_last() -> None:
     log = [{"step": n + 1, "reward/total": float(n), "seconds/rollout": 3.0, "seconds/reward": 1.0} for n in range(10)]
     found = summarise(log)
-    assert found["reward"]["first"]["total"] == 0.5 and found["reward"]["last"]["total"] == 8.5
-    assert found["shares"] == {"rollout": 0.75, "reward": 0.25, "update": 0.0} and found["steps"] == 10
+    assert found["reward"]["first"]["total"] == 0.5
+    assert found["reward"]["last"]["total"] == 8.5
+    assert found["shares"] == {"rollout": 0.75, "reward": 0.25, "update": 0.0}
+    assert found["steps"] == 10

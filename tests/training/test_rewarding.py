@@ -1,4 +1,4 @@
-"""The reward as TRL calls it: gathered, the same for one process and for two, and loud when there is nothing to learn."""
+"""The reward as TRL calls it: gathered, equal for one process and two, loud when there is nothing to learn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ USERS, ROLLOUTS = 5, 4
 
 
 def batch(users: int = USERS, rollouts: int = ROLLOUTS) -> dict[str, list[Any]]:
-    """Columns as TRL gives them: rollout r of user u names r of the user's rare words; its tokens are those of `read`."""
+    """Columns as TRL gives them: rollout r of user u names r of the user's rare words, as `read` reads."""
     rows = []
     for user in range(users):
         log = [str(row["item"]) for row in planted.rows(user, length=6)]
@@ -46,7 +46,7 @@ def read(ids: Sequence[int]) -> tuple[str, bool]:
 
 def reward_of(judge: Any = None, config: RewardConfig | None = None, **options: Any) -> BumpReward:
     wanted = RewardConfig(negatives=3, length_threshold=10**6) if config is None else config
-    return BumpReward(judge or Bm25Judge(), wanted, **{"rollouts": ROLLOUTS, "held_out": 1, "read": read} | options)
+    return BumpReward(judge or Bm25Judge(), wanted, rollouts=ROLLOUTS, held_out=1, read=read, **options)
 
 
 def call(
@@ -71,7 +71,7 @@ def test_a_profile_that_tells_more_earns_more_and_what_is_logged_adds_up() -> No
 
 
 TWO = """
-import os, pickle, sys
+import json, os, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
@@ -89,13 +89,12 @@ for name in ("bm25", "listwise-logits"):
     judge = open_judge(name, model=Path(sys.argv[2]) if name != "bm25" else None)
     config = RewardConfig(negatives=3, smooth=name != "bm25", length_threshold=10)
     found[name] = call(reward_of(judge, config), columns)
-pickle.dump(found, open(f"{sys.argv[1]}-{state.process_index}", "wb"))
+Path(f"{sys.argv[1]}-{state.process_index}").write_text(json.dumps(found))  # every digit of a float
 state.wait_for_everyone()
 """
 
 
 def test_two_processes_give_the_reward_of_one_to_the_bit(tmp_path: Path) -> None:
-    import pickle
 
     from tests.training import tiny
 
@@ -112,8 +111,8 @@ def test_two_processes_give_the_reward_of_one_to_the_bit(tmp_path: Path) -> None
             text=True, timeout=120, env=env(),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-    one = pickle.loads((tmp_path / "one-0").read_bytes())
-    halves = [pickle.loads((tmp_path / f"two-{rank}").read_bytes()) for rank in range(2)]
+    one = orjson.loads((tmp_path / "one-0").read_bytes())
+    halves = [orjson.loads((tmp_path / f"two-{rank}").read_bytes()) for rank in range(2)]
     for judge, (values, logged) in one.items():
         assert values == [value for half in halves for value in half[judge][0]]
         assert all(half[judge][1] == logged for half in halves)
