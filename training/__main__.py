@@ -22,8 +22,17 @@ from bump_edge.errors import BumpEdgeError, CancelledError, UsageError
 from training.config import apply_overrides, build, check_values, read_recipe
 from training.progress import say
 
-STAGES = {"prepare": "PrepareConfig", "warmup": "WarmupConfig", "judge": "JudgeConfig", "evaluate": "EvaluateConfig"}
+STAGES = {
+    "prepare": "PrepareConfig",
+    "warmup": "WarmupConfig",
+    "judge": "JudgeConfig",
+    "grpo": "GrpoConfig",
+    "evaluate": "EvaluateConfig",
+}
 """The stages, each a module of its own with a `run`, and the dataclass of its settings there."""
+
+REWARDED = ("grpo",)
+"""Stages that read the section [reward] as well."""
 
 SECTIONS = {**{name: (name, config) for name, config in STAGES.items()}, "reward": ("reward", "RewardConfig")}
 """The sections of a recipe: module and dataclass."""
@@ -83,7 +92,9 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
         if name != parsed.stage:
             check_values(name, values, schemas[name])
     config = build(parsed.stage, sections.get(parsed.stage, {}), schemas[parsed.stage])
-    result: dict[str, Any] = importlib.import_module(f"training.{parsed.stage}").run(config)
+    # a stage that is rewarded takes the section of the reward as well
+    also = [build("reward", sections.get("reward", {}), schemas["reward"])] if parsed.stage in REWARDED else []
+    result: dict[str, Any] = importlib.import_module(f"training.{parsed.stage}").run(config, *also)
     return {"stage": parsed.stage, **result}
 
 

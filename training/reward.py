@@ -20,12 +20,12 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bump_edge.errors import UsageError
 from bump_edge.metrics import discount, ndcg_from_scores
 from training.config import check_ranges
-from training.judges import CandidateList, Judge
+from training.judges import CandidateList, Direction, Judge, Judgement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +33,11 @@ class RewardConfig:
     """Settings of the reward.
 
     Args:
+        objective: ``bump``, or ``blue``: see `training.blue`.
+        hard: BUMP+: the held-out interactions least like the visible history are the positives, and the users with the
+            most alike histories the negatives of the backward direction.
+        stability_weight: of the agreement of a profile with the one that the policy writes from the same interactions
+            in another order, ≥ 0.
         negatives: K, other users in one ranking, ≥ 1.
         shuffles: M, presentations of each list to a judge that reads their order, ≥ 1.
         forward, backward: which directions count; at least one.
@@ -44,6 +49,9 @@ class RewardConfig:
         seed: of every draw.
     """
 
+    objective: str = "bump"
+    hard: bool = False
+    stability_weight: float = 0.0
     negatives: int = 8
     shuffles: int = 2
     forward: bool = True
@@ -57,8 +65,10 @@ class RewardConfig:
     def __post_init__(self) -> None:
         check_ranges(
             self, negatives=(1, 1000), shuffles=(1, 100), length_weight=(0, 1000), length_threshold=(1, 10**6),
-            temperature=(1e-6, 1e6),
+            temperature=(1e-6, 1e6), stability_weight=(0, 1000),
         )  # fmt: skip
+        if self.objective not in ("bump", "blue"):
+            raise UsageError(f"objective is {self.objective!r}: expected bump or blue")
         if not (self.forward or self.backward):
             raise UsageError("forward and backward are both false: expected at least one direction")
 
@@ -104,6 +114,7 @@ class Reward:
         forward, backward: the mean NDCG over shuffles (and, backward, over interactions), in (0, 1]; 0 where the
             direction is switched off.
         length: R_len ≥ 0, which is taken off.
+        stability: agreement with the profile of another order, 0 to 1; its weight is in `total`.
         floored: the profile was empty or never ended.
         unparsed: answers of the judge that had to be repaired.
         tokens: tokens that the judge read and wrote.
@@ -113,6 +124,7 @@ class Reward:
     forward: float = 0.0
     backward: float = 0.0
     length: float = 0.0
+    stability: float = 0.0
     floored: bool = False
     unparsed: int = 0
     tokens: int = 0
@@ -170,13 +182,9 @@ def draw(
 
 
 def _draw(
-    own: int,
-    members: Sequence[Member],
-    by_name: Sequence[int],
-    config: RewardConfig,
-    step: int,
+    own: int, members: Sequence[Member], by_name: Sequence[int], config: RewardConfig, step: int,
     similarity: Sequence[Sequence[float]] | None,
-) -> Draw:
+) -> Draw:  # fmt: skip
     member = members[own]
     if not member.held_out:
         raise UsageError(f"user {member.key!r} has no held-out interaction: expected at least one")
@@ -263,21 +271,24 @@ def rewards(
     tokens: Sequence[Sequence[int]] | None = None,
     ended: Sequence[Sequence[bool]] | None = None,
     draws: Sequence[Draw] | None = None,
+    only: Sequence[int] | None = None,
 ) -> list[list[Reward]]:
     """The reward of every rollout of every member.
 
     Args:
         members: N users, over all processes.
         profiles: N × G texts.
-        judge: ranks all lists of the batch in one call.
+        judge: ranks all lists of the batch in one call; equal lists once.
         config: see `RewardConfig`.
         step: of the training.
         tokens: N × G lengths in policy tokens; without them there is no length term.
         ended: N × G; False where a profile was cut by the token limit.
         draws: what `draw` gave for these members; drawn here without.
+        only: positions of the members to compute, where others are computed elsewhere. The judge is then called once a
+            member, so that what it reads together does not depend on who computes whom.
 
     Returns:
-        N × G rewards.
+        N × G rewards; or one row for each of `only`.
 
     Raises:
         UsageError: see `draw`; or groups of different sizes.
@@ -290,11 +301,22 @@ def rewards(
         )
     draws = draw(members, config, step) if draws is None else draws
     picked = rollout_of_others(step, sizes.pop(), config.seed)
+    parts: Sequence[Sequence[int]] = [range(len(members))] if only is None else [[user] for user in only]
+    found = [_rewards_of(part, members, profiles, judge, config, tokens, ended, draws, picked) for part in parts]
+    return [row for rows in found for row in rows]
+
+
+def _rewards_of(
+    users: Sequence[int], members: Sequence[Member], profiles: Sequence[Sequence[str]], judge: Judge,
+    config: RewardConfig, tokens: Sequence[Sequence[int]] | None, ended: Sequence[Sequence[bool]] | None,
+    draws: Sequence[Draw], picked: int,
+) -> list[list[Reward]]:  # fmt: skip
+    """The rewards of `users`, by one call of the judge."""
     lists: list[CandidateList] = []
     plan: list[tuple[int, int, str, tuple[int, ...]]] = []  # user, rollout, direction, where the positives stand
-    for user, group in enumerate(profiles):
-        for rollout, profile in enumerate(group):
-            if _lost(profile, ended, user, rollout):
+    for user in users:
+        for rollout, profile in enumerate(profiles[user]):
+            if is_lost(profile, ended, user, rollout):
                 continue
             others = [profiles[other][picked] for other in draws[user].others]
             for wanted, positives in _lists(members, user, profile, others, draws[user], judge.reads_order, config):
@@ -303,20 +325,21 @@ def rewards(
     gains: dict[tuple[int, int, str], list[float]] = {}
     unparsed: dict[tuple[int, int], int] = {}
     cost: dict[tuple[int, int], int] = {}
-    for (user, rollout, direction, positives), judgement in zip(plan, judge.rank(lists), strict=True):
-        gain = (
-            smooth_ndcg(judgement.scores, positives, config.temperature)
-            if config.smooth
-            else ndcg_from_scores(judgement.scores, positives)
-        )
+    for (user, rollout, direction, positives), judgement in zip(plan, rank_once(judge, lists), strict=True):
+        if not all(map(math.isfinite, judgement.scores)):
+            gain = math.nan  # the run is told, and stops if it goes on: `training.rewarding.Watch`
+        elif config.smooth:
+            gain = smooth_ndcg(judgement.scores, positives, config.temperature)
+        else:
+            gain = ndcg_from_scores(judgement.scores, positives)
         gains.setdefault((user, rollout, direction), []).append(gain)
         unparsed[user, rollout] = unparsed.get((user, rollout), 0) + (not judgement.parsed)
         cost[user, rollout] = cost.get((user, rollout), 0) + judgement.tokens
     out: list[list[Reward]] = []
-    for user, group in enumerate(profiles):
+    for user in users:
         row: list[Reward] = []
-        for rollout, profile in enumerate(group):
-            if _lost(profile, ended, user, rollout):
+        for rollout, profile in enumerate(profiles[user]):
+            if is_lost(profile, ended, user, rollout):
                 row.append(Reward(total=0.0, floored=True))
                 continue
             forward = _mean(gains.get((user, rollout, "forward")))
@@ -332,33 +355,42 @@ def rewards(
     return out
 
 
+def rank_once(judge: Judge, lists: Sequence[CandidateList]) -> list[Judgement]:
+    """`judge.rank`, where equal lists are ranked once; the cost is told of the first of them."""
+    distinct = list(dict.fromkeys(lists))
+    known = dict(zip(distinct, judge.rank(distinct), strict=True))
+    out: list[Judgement] = []
+    seen: set[CandidateList] = set()
+    for one in lists:
+        out.append(replace(known[one], tokens=0) if one in seen else known[one])
+        seen.add(one)
+    return out
+
+
 def _mean(values: Sequence[float] | None) -> float:
     return statistics.fmean(values) if values else 0.0
 
 
-def _lost(profile: str, ended: Sequence[Sequence[bool]] | None, user: int, rollout: int) -> bool:
+def is_lost(profile: str, ended: Sequence[Sequence[bool]] | None, user: int, rollout: int) -> bool:
+    """Whether a rollout gets the floor: an empty profile, or one that never ended."""
     return not profile.strip() or (ended is not None and not ended[user][rollout])
 
 
 def _lists(
-    members: Sequence[Member],
-    user: int,
-    profile: str,
-    others: Sequence[str],
-    drawn: Draw,
-    reads_order: bool,
+    members: Sequence[Member], user: int, profile: str, others: Sequence[str], drawn: Draw, reads_order: bool,
     config: RewardConfig,
-) -> list[tuple[CandidateList, tuple[int, ...]]]:
+) -> list[tuple[CandidateList, tuple[int, ...]]]:  # fmt: skip
     own = members[user].held_out
     out: list[tuple[CandidateList, tuple[int, ...]]] = []
 
-    def add(direction: str, query: str, candidates: Sequence[str], count: int, orders: Sequence[Sequence[int]]) -> None:
+    def add(
+        direction: Direction, query: str, candidates: Sequence[str], count: int, orders: Sequence[Sequence[int]]
+    ) -> None:
         for order in orders if reads_order else orders[:1]:
             shown = tuple(candidates[at] for at in order)
             positives = tuple(place for place, at in enumerate(order) if at < count)
-            kind = CandidateList(direction="forward" if direction == "forward" else "backward",
-                                 query=query, candidates=shown)  # fmt: skip
-            out.append((kind, positives))
+            last = order.index(0) if direction == "backward" else None  # the own profile, which a group does not share
+            out.append((CandidateList(direction=direction, query=query, candidates=shown, last=last), positives))
 
     if config.forward:
         negatives = [members[o].held_out[i] for o, i in zip(drawn.others, drawn.items, strict=True)]

@@ -15,6 +15,7 @@ from tests.training.planted import write_log
 from training.__main__ import main
 from training.config import apply_overrides, build, from_text, read_recipe
 from training.evaluate import EvaluateConfig
+from training.grpo import GrpoConfig
 from training.prepare import PrepareConfig
 from training.reward import RewardConfig
 
@@ -104,13 +105,14 @@ def test_help_names_the_settings_of_a_stage() -> None:
 
 
 def test_every_recipe_is_valid() -> None:
-    schemas = {"prepare": PrepareConfig, "evaluate": EvaluateConfig, "reward": RewardConfig}
+    schemas = {"prepare": PrepareConfig, "evaluate": EvaluateConfig, "grpo": GrpoConfig, "reward": RewardConfig}
+    paths: dict[str, dict[str, object]] = {"evaluate": {"data": "x", "model": "extractive"}, "prepare": {"data": ["x"], "out": "x"},
+             "grpo": {"data": "x", "model": "x", "out": "x"}}  # fmt: skip
     recipes = sorted((ROOT / "training" / "recipes").glob("*.toml"))
     assert recipes
     for recipe in recipes:
         for section, values in read_recipe(recipe).items():
-            extra = {"data": "x", "model": "extractive"} if section == "evaluate" else {}
-            build(section, {**extra, **values}, schemas[section])
+            build(section, {**paths.get(section, {}), **values}, schemas[section])
 
 
 def test_values_keep_their_types() -> None:
