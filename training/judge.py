@@ -80,8 +80,8 @@ class JudgeConfig:
     def __post_init__(self) -> None:
         check_ranges(
             self, steps=(0, 10**7), lessons=(1, 10**4), candidates=(2, len(LETTERS)), max_visible=(3, 10**4),
-            hinted=(0, 10**7), learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024), save_every=(1, 10**7), log_every=(1, 10**7),
-            test_users=(2, 10**6), shuffles=(1, 100),
+            hinted=(0, 10**7), learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024), save_every=(1, 10**7),
+            log_every=(1, 10**7), test_users=(2, 10**6), shuffles=(1, 100),
         )  # fmt: skip
         if self.save_every % self.log_every:
             raise UsageError(
