@@ -73,6 +73,21 @@ def build_messages(
         found := word.readable(store.search(user_id, query, limit=retrieved * (4 if word.blocks else 1)))[:retrieved]
     ):
         blocks.append(_lines(FOUND_TITLE, found))
+    return _messages(query, blocks, system)
+
+
+def messages_of_profile(profile: str | None, query: str, *, system: str | None = None) -> list[dict[str, str]]:
+    """The messages of `build_messages` for a profile that is kept outside a store, such as in a cache.
+
+    Args:
+        profile: its text, which nothing is left out of; None for mode ``none``.
+        query: the user's message.
+        system: the app's own system text; None takes a neutral one.
+    """
+    return _messages(query, [] if profile is None else [PROFILE_TITLE + neutralise(profile)], system)
+
+
+def _messages(query: str, blocks: list[str], system: str | None) -> list[dict[str, str]]:
     content = system = _BASE if system is None else system
     if blocks:
         content = "\n".join([system, "", PREAMBLE, OPEN_TAG, *blocks, CLOSE_TAG])

@@ -28,13 +28,17 @@ STAGES = {
     "judge": "JudgeConfig",
     "grpo": "GrpoConfig",
     "evaluate": "EvaluateConfig",
+    "sft-backbone": "SftConfig",
 }
-"""The stages, each a module of its own with a `run`, and the dataclass of its settings there."""
+"""The stages, each a module of its own (``-`` is ``_`` there) with a `run`, and the dataclass of its settings there."""
 
 REWARDED = ("grpo",)
 """Stages that read the section [reward] as well."""
 
-SECTIONS = {**{name: (name, config) for name, config in STAGES.items()}, "reward": ("reward", "RewardConfig")}
+SECTIONS = {
+    **{name: (name.replace("-", "_"), config) for name, config in STAGES.items()},
+    "reward": ("reward", "RewardConfig"),
+}
 """The sections of a recipe: module and dataclass."""
 
 
@@ -94,7 +98,7 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
     config = build(parsed.stage, sections.get(parsed.stage, {}), schemas[parsed.stage])
     # a stage that is rewarded takes the section of the reward as well
     also = [build("reward", sections.get("reward", {}), schemas["reward"])] if parsed.stage in REWARDED else []
-    result: dict[str, Any] = importlib.import_module(f"training.{parsed.stage}").run(config, *also)
+    result: dict[str, Any] = importlib.import_module(f"training.{SECTIONS[parsed.stage][0]}").run(config, *also)
     return {"stage": parsed.stage, **result}
 
 

@@ -4,37 +4,30 @@
 
 A model that cannot write a profile gets no reward to climb: this stage teaches it form, copying and brevity, in both
 modes (write, update). The targets come from `training.teaching`: what the `extractive` backend reads in the very
-prompt, worded in many ways and held against the product's checks. The loss is on the target's tokens, and logits are
-computed there alone; of a step's examples those of similar length run together. (To compute the fixed prefix, which all
-prompts of a mode share, once a step was measured on the CPU and gained nothing: a step of few prompts pays more for the
-kept keys and values than for 105 tokens.)
+prompt, worded in many ways and held against the product's checks; the loss and the loop are `training.supervised`. (To
+compute the fixed prefix, which all prompts of a mode share, once a step was measured on the CPU and gained nothing: a
+step of few prompts pays more for the kept keys and values than for 105 tokens.)
 
 Departs from the paper, which starts GRPO from an instruction-tuned model of 4 B parameters and has no such stage.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from bump_edge.errors import EmptyHistoryError, UsageError
 from training.config import as_json, check_ranges
 from training.histories import User
-from training.models import CausalModel, load, missing
-from training.prefixes import core, head
+from training.models import CausalModel
 from training.prepare import read_shards
 from training.progress import say
-from training.runs import Run, arguments, keeper, open_run, replace_file
+from training.runs import open_run
+from training.supervised import Row, check_settings, check_single, fit, measure, open_trainable, per_token
 from training.teaching import MODES, Example, Lesson, Teacher
-
-TALLY = "tally.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,34 +78,14 @@ class WarmupConfig:
 
     def __post_init__(self) -> None:
         check_ranges(
-            self, steps=(1, 10**7), batch=(1, 4096), learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024),
-            padding=(0, 1), update_share=(0, 1), min_visible=(1, 1000), max_visible=(self.min_visible, 1000),
-            max_words=(10, 400), validation_users=(0, 10**6), save_every=(1, 10**7), log_every=(1, 10**7),
-            seed=(0, 2**31 - 1),
+            self, update_share=(0, 1), min_visible=(1, 1000), max_visible=(self.min_visible, 1000),
+            max_words=(10, 400), validation_users=(0, 10**6),
         )  # fmt: skip
-        if self.save_every % self.log_every:
-            raise UsageError(
-                f"save_every is {self.save_every}: expected a multiple of log_every ({self.log_every}), so that a "
-                "resumed run logs what an unbroken one does"
-            )
+        check_settings(self)
         if self.weights and len(self.weights) != len(self.datasets):
             raise UsageError(f"weights has {len(self.weights)} entries: expected one for each of datasets")
         if any(weight < 0 for weight in self.weights):
             raise UsageError(f"weights is {list(self.weights)}: expected numbers of 0 and more")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An example as tokens: the prompt, and the answer with its end."""
-
-    example: Example
-    prompt: tuple[int, ...]
-    answer: tuple[int, ...]
-
-    @property
-    def read(self) -> tuple[int, ...]:
-        """What the model reads: the answer's last token predicts nothing."""
-        return (*self.prompt, *self.answer[:-1])
 
 
 class Rows:
@@ -134,7 +107,9 @@ class Rows:
 def row_of(example: Example, model: CausalModel) -> Row:
     """An example as the model's tokens."""
     tokens, _ = model.encode_prompt(example.prompt)
-    return Row(example, tuple(tokens), tuple(model.answer(example.target)))
+    words = len(example.target.split())
+    counts = {f"{example.mode} {example.dataset}": 1, "redrawn": example.redrawn, "words": words}
+    return Row(tuple(tokens), tuple(model.answer(example.target)), counts)
 
 
 def run(config: WarmupConfig) -> dict[str, Any]:
@@ -146,18 +121,14 @@ def run(config: WarmupConfig) -> dict[str, Any]:
         EmptyHistoryError: it has no users to learn from.
         ModelNotFoundError, ModelCorruptError: there is no model in `model`.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError(
-            "warmup was started in several processes: expected one; run it without accelerate launch (it is short), "
-            "or raise batch"
-        )
+    check_single("warmup")
     settings = as_json(config)
     settings.pop("out")
     if (config.out / "run.json").is_file() and (done := open_run(config.out, "warmup", settings).summary) is not None:
         say(f"{config.out} is finished")
         return done
     found = _users(config, "train")
-    model = _open(config)
+    model = open_trainable(config.model, lora_rank=config.lora_rank, seed=config.seed)
     lesson = Lesson(
         seed=config.seed, update_share=config.update_share, min_visible=config.min_visible,
         max_visible=config.max_visible, max_words=config.max_words,
@@ -174,11 +145,11 @@ def run(config: WarmupConfig) -> dict[str, Any]:
     resume = run.start()
     before = next((row for row in run.rows() if row["step"] == 0), None)
     if before is None:
-        before = {"step": 0, "validation_loss": validation_loss(model, measured, config)}
+        before = {"step": 0, "validation_loss": per_token(measure(model, measured, config), measured)}
         run.log(before)
     say(f"warmup: validation loss {before['validation_loss']} before")
-    tally = _train(config, run, model, Rows(teacher, model, config.steps * config.batch), resume)
-    after = validation_loss(model, measured, config)
+    tally = fit(config, run, model, Rows(teacher, model, config.steps * config.batch), resume)
+    after = per_token(measure(model, measured, config), measured)
     say(f"warmup: validation loss {after} after")
     counts = {mode: {n: tally[f"{mode} {n}"] for n in teacher.users if tally[f"{mode} {n}"]} for mode in MODES}
     total = config.steps * config.batch
@@ -195,135 +166,6 @@ def run(config: WarmupConfig) -> dict[str, Any]:
             "validation_loss": {"before": before["validation_loss"], "after": after},
         },
     )
-
-
-def loss_of(model: CausalModel, rows: Sequence[Row], config: WarmupConfig) -> tuple[Any, int]:
-    """The summed loss over the rows' answers, and how many tokens were learned; logits are computed there alone."""
-    import torch
-
-    total: Any = 0.0
-    learned = 0
-    body, output = core(model.model), head(model.model)
-    with torch.autocast(model.device.type, dtype=torch.bfloat16) if config.bfloat16 else nullcontext():
-        for group in _alike(rows, config.padding):
-            ids = torch.zeros(len(group), len(group[0].read), dtype=torch.long)
-            at: list[tuple[int, int]] = []
-            for n, row in enumerate(group):
-                ids[n, : len(row.read)] = torch.tensor(row.read)
-                at += [(n, len(row.prompt) - 1 + k) for k in range(len(row.answer))]
-            # padding stands behind all that looks back, so causal attention needs no mask
-            hidden = body(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
-            index = torch.tensor(at, device=hidden.device)
-            wanted = torch.tensor([token for row in group for token in row.answer], device=hidden.device)
-            logits = output(hidden[index[:, 0], index[:, 1]])
-            total = total + torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum")
-            learned += len(wanted)
-    return total, learned
-
-
-def validation_loss(model: CausalModel, rows: Sequence[Row], config: WarmupConfig) -> float | None:
-    """The mean loss of a token over the rows' answers; None without rows."""
-    import torch
-
-    total, learned = 0.0, 0
-    training = model.model.training
-    model.model.eval()
-    with torch.no_grad():
-        for at in range(0, len(rows), config.batch):
-            loss, tokens = loss_of(model, rows[at : at + config.batch], config)
-            total += float(loss)
-            learned += tokens
-    model.model.train(training)
-    return round(total / learned, 6) if learned else None
-
-
-def _train(config: WarmupConfig, run: Run, opened: CausalModel, rows: Rows, resume: str | None) -> Counter[str]:
-    try:
-        import torch
-        from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
-    except ImportError as error:
-        raise missing(error) from None
-    tally: Counter[str] = Counter()
-    if resume is not None:
-        tally.update(orjson.loads((Path(resume) / TALLY).read_bytes()))
-
-    class Warmup(Trainer):  # type: ignore[misc,unused-ignore]
-        def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002
-            loss, learned = loss_of(opened, inputs["rows"], config)
-            tally.update(_counts(inputs["rows"]))
-            return loss / learned
-
-        def _get_train_sampler(self, *_: Any) -> Any:
-            return torch.utils.data.SequentialSampler(rows)
-
-        def floating_point_ops(self, _inputs: Any) -> int:
-            return 0  # it would look for input_ids
-
-    class Tallies(TrainerCallback):  # type: ignore[misc,unused-ignore]
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-            replace_file(run.out / f"checkpoint-{state.global_step}" / TALLY, orjson.dumps(tally))
-
-    said = arguments(
-        run, steps=config.steps, learning_rate=config.learning_rate, warmup=config.warmup,
-        save_every=config.save_every, log_every=config.log_every, seed=config.seed, bfloat16=config.bfloat16,
-    )  # fmt: skip
-    set_seed(config.seed)
-    trainer = Warmup(
-        model=opened.model,
-        args=TrainingArguments(**said, per_device_train_batch_size=config.batch),
-        train_dataset=rows,
-        data_collator=lambda batch: {"rows": batch},
-        callbacks=[Tallies(), keeper(run)],  # in this order: the last one says that a checkpoint is whole
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=resume)
-    return tally
-
-
-def _counts(rows: Sequence[Row]) -> Counter[str]:
-    out: Counter[str] = Counter()
-    for row in rows:
-        example = row.example
-        out[f"{example.mode} {example.dataset}"] += 1
-        out["redrawn"] += example.redrawn
-        out["words"] += len(example.target.split())
-        out["read"] += len(row.read)
-        out["trained"] += len(row.answer)
-    return out
-
-
-def _alike(rows: Sequence[Row], padding: float) -> list[list[Row]]:
-    """The rows in groups of similar length, the longest first."""
-    out: list[list[Row]] = []
-    for row in sorted(rows, key=lambda row: len(row.read), reverse=True):
-        if out and len(row.read) >= (1 - padding) * len(out[-1][0].read):
-            out[-1].append(row)
-        else:
-            out.append([row])
-    return out
-
-
-def _open(config: WarmupConfig) -> CausalModel:
-    if config.lora_rank and (config.model / "adapter_config.json").is_file():
-        raise UsageError(
-            f"{config.model} is a LoRA, and lora_rank asks for another on top: give its base, or lora_rank 0, which "
-            "merges it and trains all weights"
-        )
-    opened = load(config.model)
-    model = opened.model.requires_grad_(not config.lora_rank).train()
-    if config.lora_rank:
-        try:
-            from peft import LoraConfig, get_peft_model
-        except ImportError as error:
-            raise missing(error) from None
-        import torch
-
-        torch.manual_seed(config.seed)
-        lora = LoraConfig(
-            r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"
-        )
-        model = get_peft_model(model, lora)
-    return CausalModel.of(model, opened.tokenizer)
 
 
 def _users(config: WarmupConfig, split: str) -> list[tuple[str, User]]:

@@ -20,8 +20,9 @@ from tests.training.tiny import write_model
 from training.models import load
 from training.prepare import PrepareConfig
 from training.prepare import run as prepare
+from training.supervised import loss_of, losses_of
 from training.teaching import Lesson, Teacher
-from training.warmup import Rows, WarmupConfig, loss_of, row_of, run
+from training.warmup import Rows, WarmupConfig, row_of, run
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 24
@@ -106,17 +107,18 @@ def test_the_loss_is_that_of_reading_each_example_alone(folders: tuple[Path, Pat
     teacher = Teacher(list(read_shards(folders[1], "train")), Lesson(max_visible=8), lambda text: len(text.split()))
     rows = list(Rows(teacher, model, 6))
     assert len({len(row.read) for row in rows}) > 2
-    expected = 0.0
+    expected = []
     for row in rows:
         whole = torch.tensor([[*row.prompt, *row.answer]])
         labels = torch.tensor([[*([-100] * len(row.prompt)), *row.answer]])
-        expected += float(model.model(input_ids=whole, labels=labels).loss) * len(row.answer)
+        expected.append(float(model.model(input_ids=whole, labels=labels).loss) * len(row.answer))
     for padding in (0.0, 0.3, 1.0):
         config = WarmupConfig(model=folders[0], data=folders[1], out=tmp_path, bfloat16=False, padding=padding)
         total, learned = loss_of(model, rows, config)
-        assert float(total) == pytest.approx(expected, rel=1e-5)
+        assert float(total) == pytest.approx(sum(expected), rel=1e-5)
+        assert losses_of(model, rows, config).tolist() == pytest.approx(expected, rel=1e-4)
         assert learned == sum(len(row.answer) for row in rows)
-    example = rows[0].example
+    example = teacher.example(0)
     assert model.decode(row_of(example, model).answer) == example.target
     assert rows[0].answer[-1] == model.end_ids[0]
 

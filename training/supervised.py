@@ -1,0 +1,249 @@
+"""Supervised training of a causal language model on prompts and their answers: what several stages share.
+
+The loss is on the answers' tokens, and logits are computed there alone; of a step's rows those of similar length run
+together. A row is made when it is asked for, from its number alone, so that a run that was killed goes on to where an
+unbroken one ends. One process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from bump_edge.errors import UsageError
+from training.config import check_ranges
+from training.models import CausalModel, load, missing, weights_of, with_lora
+from training.prefixes import core, head
+from training.runs import Run, arguments, keeper, replace_file
+
+TALLY = "tally.json"
+
+
+class Settings(Protocol):
+    """What the settings of such a stage have in common; a step is of the optimiser.
+
+    `batch` rows a step; `learning_rate` at its top, and `warmup` the share of the steps in which it rises; `lora_rank`
+    of a LoRA on all linear layers, 0 for all weights; `bfloat16` for products in it, over weights in float32; `padding`
+    tokens that rows of one forward pass may differ by, as a share of the longest; `save_every` and `log_every` in
+    steps.
+    """
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def lora_rank(self) -> int: ...
+    @property
+    def bfloat16(self) -> bool: ...
+    @property
+    def padding(self) -> float: ...
+    @property
+    def save_every(self) -> int: ...
+    @property
+    def log_every(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def check_settings(config: Settings) -> None:
+    """Raise `UsageError` for what makes no sense in `config`."""
+    check_ranges(
+        config, steps=(1, 10**7), batch=(1, 4096), learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024),
+        padding=(0, 1), save_every=(1, 10**7), log_every=(1, 10**7), seed=(0, 2**31 - 1),
+    )  # fmt: skip
+    if config.save_every % config.log_every:
+        raise UsageError(
+            f"save_every is {config.save_every}: expected a multiple of log_every ({config.log_every}), so that a "
+            "resumed run logs what an unbroken one does"
+        )
+
+
+def check_single(stage: str) -> None:
+    """Raise `UsageError` where the stage was started in several processes."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            f"{stage} was started in several processes: expected one; run it without accelerate launch (it is short), "
+            "or raise batch"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An example as tokens.
+
+    Args:
+        prompt: what is asked; at least one token.
+        answer: what to answer, with its end token.
+        counts: what a tally of the rows that were trained on adds up.
+    """
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """What the model reads: the answer's last token predicts nothing."""
+        return (*self.prompt, *self.answer[:-1])
+
+
+class Rows(Protocol):
+    """Rows by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int) -> Row: ...
+
+
+def open_trainable(folder: Path, *, lora_rank: int, seed: int) -> CausalModel:
+    """The model in `folder`, a LoRA merged into its base, ready to be trained: all weights, or a new LoRA.
+
+    Raises:
+        UsageError: a LoRA on top of a LoRA is asked for.
+        ModelError: nothing can be loaded.
+    """
+    if lora_rank and (weights_of(folder) / "adapter_config.json").is_file():
+        raise UsageError(
+            f"{folder} is a LoRA, and lora_rank asks for another on top: give its base, or lora_rank 0, which "
+            "merges it and trains all weights"
+        )
+    model = load(folder)
+    model.model.requires_grad_(not lora_rank).train()
+    if not lora_rank:
+        return model
+    import torch
+
+    torch.manual_seed(seed)
+    return with_lora(model, lora_rank)
+
+
+def losses_of(model: CausalModel, rows: Sequence[Row], config: Settings) -> Any:
+    """The summed loss over each row's answer, (rows,), with gradients."""
+    import torch
+
+    body, output = core(model.model), head(model.model)
+    found: list[Any] = []
+    order: list[int] = []
+    with torch.autocast(model.device.type, dtype=torch.bfloat16) if config.bfloat16 else nullcontext():
+        for numbers in _alike(rows, config.padding):
+            group = [rows[number] for number in numbers]
+            ids = torch.zeros(len(group), len(group[0].read), dtype=torch.long)
+            at: list[tuple[int, int]] = []
+            for n, row in enumerate(group):
+                ids[n, : len(row.read)] = torch.tensor(row.read)
+                at += [(n, len(row.prompt) - 1 + k) for k in range(len(row.answer))]
+            # padding stands behind all that looks back, so causal attention needs no mask
+            hidden = body(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
+            index = torch.tensor(at, device=hidden.device)
+            wanted = torch.tensor([token for row in group for token in row.answer], device=hidden.device)
+            logits = output(hidden[index[:, 0], index[:, 1]])
+            each = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
+            found += [part.sum() for part in torch.split(each, [len(row.answer) for row in group])]
+            order += numbers
+    return torch.stack([loss for _, loss in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])])
+
+
+def loss_of(model: CausalModel, rows: Sequence[Row], config: Settings) -> tuple[Any, int]:
+    """The summed loss over all rows' answers, with a gradient, and how many tokens were learned."""
+    return losses_of(model, rows, config).sum(), sum(len(row.answer) for row in rows)
+
+
+def measure(model: CausalModel, rows: Sequence[Row], config: Settings) -> list[float]:
+    """The summed loss over each row's answer, in nats, without a gradient."""
+    import torch
+
+    out: list[float] = []
+    training = model.model.training
+    model.model.eval()
+    with torch.no_grad():
+        for at in range(0, len(rows), config.batch):
+            out += losses_of(model, rows[at : at + config.batch], config).tolist()
+    model.model.train(training)
+    return out
+
+
+def per_token(losses: Sequence[float], rows: Sequence[Row]) -> float | None:
+    """The mean loss of a token over the rows' answers, from what `measure` found; None without rows."""
+    return round(sum(losses) / sum(len(row.answer) for row in rows), 6) if rows else None
+
+
+def fit(config: Settings, run: Run, opened: CausalModel, rows: Rows, resume: str | None) -> Counter[str]:
+    """Train on the rows in their order, `batch` a step; returns the tally of what was trained on.
+
+    Args:
+        config: see `Settings`.
+        run: where checkpoints and the log go.
+        opened: of `open_trainable`; its weights are changed.
+        rows: `steps` × `batch` of them.
+        resume: the checkpoint to go on from, of `Run.start`.
+
+    Returns:
+        The sums of the rows' `counts`, and the tokens ``read`` and ``trained``, over the whole run.
+    """
+    try:
+        import torch
+        from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+    except ImportError as error:
+        raise missing(error) from None
+    tally: Counter[str] = Counter()
+    if resume is not None:
+        tally.update(orjson.loads((Path(resume) / TALLY).read_bytes()))
+
+    class Supervised(Trainer):  # type: ignore[misc,unused-ignore]
+        def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002
+            batch: Sequence[Row] = inputs["rows"]
+            loss, learned = loss_of(opened, batch, config)
+            for row in batch:
+                tally.update(row.counts)
+                tally.update(read=len(row.read), trained=len(row.answer))
+            return loss / learned
+
+        def _get_train_sampler(self, *_: Any) -> Any:
+            return torch.utils.data.SequentialSampler(rows)
+
+        def floating_point_ops(self, _inputs: Any) -> int:
+            return 0  # it would look for input_ids
+
+    class Tallies(TrainerCallback):  # type: ignore[misc,unused-ignore]
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+            replace_file(run.out / f"checkpoint-{state.global_step}" / TALLY, orjson.dumps(tally))
+
+    said = arguments(
+        run, steps=config.steps, learning_rate=config.learning_rate, warmup=config.warmup,
+        save_every=config.save_every, log_every=config.log_every, seed=config.seed, bfloat16=config.bfloat16,
+    )  # fmt: skip
+    set_seed(config.seed)
+    trainer = Supervised(
+        model=opened.model,
+        args=TrainingArguments(**said, per_device_train_batch_size=config.batch),
+        train_dataset=rows,
+        data_collator=lambda batch: {"rows": batch},
+        callbacks=[Tallies(), keeper(run)],  # in this order: the last one says that a checkpoint is whole
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=resume)
+    return tally
+
+
+def _alike(rows: Sequence[Row], padding: float) -> list[list[int]]:
+    """The rows' numbers in groups of similar length, the longest first."""
+    out: list[list[int]] = []
+    lengths = [len(row.read) for row in rows]
+    for number in sorted(range(len(rows)), key=lambda number: lengths[number], reverse=True):
+        if out and lengths[number] >= (1 - padding) * lengths[out[-1][0]]:
+            out[-1].append(number)
+        else:
+            out.append([number])
+    return out
