@@ -61,6 +61,7 @@ class EvaluateConfig:
         judges: of `training.opening.JUDGES`; at least one.
         judge_model: a folder of transformers or the run of the stage `judge`, for the judges that are language models.
         judge_bfloat16: whether that model computes in bfloat16.
+        judge_url, judge_name: of a judge that is served, its server's address and its name there.
         bfloat16: whether a `model` that is a folder of training computes in bfloat16.
         baselines: of raw, extractive, generic and other.
         visible: interactions that a prompt shows, the last ones; ≥ 1.
@@ -80,6 +81,8 @@ class EvaluateConfig:
     judges: tuple[str, ...] = ("bm25", "minilm")
     judge_model: Path | None = None
     judge_bfloat16: bool = False
+    judge_url: str = ""
+    judge_name: str = ""
     bfloat16: bool = False
     baselines: tuple[str, ...] = BASELINES
     visible: int = 40
@@ -116,8 +119,12 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         UsageError: a setting makes no sense.
     """
     judges: list[Judge] = [
-        open_judge(name, model=config.judge_model, bfloat16=config.judge_bfloat16) for name in config.judges
-    ]
+        open_judge(
+            name, model=config.judge_model, bfloat16=config.judge_bfloat16, url=config.judge_url,
+            served=config.judge_name,
+        )
+        for name in config.judges
+    ]  # fmt: skip
     left_out: Counter[str] = Counter()
     users = _users(config, left_out)
     given: dict[str, str] | None = None

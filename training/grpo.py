@@ -7,7 +7,7 @@ its owner's held-out interactions among others', and is ranked for them among ot
 Departs from the paper in:
 
 * the start: any model, where the paper starts from Qwen3-4B-Instruct-2507; a small one needs the stage warmup first;
-* the judge: any of `training.opening`, in process; the paper's is Qwen3-4B served by vLLM;
+* the judge: any of `training.opening`; the paper's is Qwen3-4B served by vLLM (``served``);
 * the stream: windows cut at random points of a history, a share of them in update mode (`training.batches`);
 * speed, not result: in one process a prompt is read once for its G profiles, in sampling (`training.rollouts`) and in
   the update (`training.policy`). With several processes TRL reads it G times, because gradients are then gathered by
@@ -48,7 +48,8 @@ class GrpoConfig:
         data: the output folder of `prepare`. datasets: only these of it. max_users: of each at most; 0 takes all.
         model: the policy to start from, a folder of transformers, or a LoRA of peft to go on with.
         out: the run's folder; a run that was killed goes on from its last checkpoint.
-        judge, judge_model, judge_bfloat16: see `training.opening.open_judge`.
+        judge, judge_model, judge_bfloat16: see `training.opening.open_judge`. judge_url, judge_name: of a judge that
+            is served, its server's address and its name there.
         steps: of the optimiser, ≥ 1.
         users: in a step, ≥ 2. rollouts: G, ≥ 2.
         update_users: users whose update is computed at once; less takes less memory; a divisor of `users`.
@@ -73,6 +74,8 @@ class GrpoConfig:
     judge: str = "listwise-logits"
     judge_model: Path | None = None
     judge_bfloat16: bool = False
+    judge_url: str = ""
+    judge_name: str = ""
     steps: int = 200
     users: int = 8
     rollouts: int = 8
@@ -146,7 +149,10 @@ def run(config: GrpoConfig, reward: RewardConfig) -> dict[str, Any]:
     stream = Stream(read_users(config.data, cuts, datasets=config.datasets, limit=config.max_users), cuts)
     # where a LoRA's base is gets written down: a path that holds from any folder
     policy = load(config.model.resolve(), trainable=True)
-    judge = open_judge(config.judge, model=config.judge_model, bfloat16=config.judge_bfloat16)
+    judge = open_judge(
+        config.judge, model=config.judge_model, bfloat16=config.judge_bfloat16, url=config.judge_url,
+        served=config.judge_name,
+    )  # fmt: skip
     watch = Watch(config.patience, config.max_unparsed)
     samples = Samples(opened.out / "samples.jsonl", config.save_every, start=step_of(last))
 

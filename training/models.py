@@ -163,6 +163,26 @@ def load(folder: Path, *, dtype: str = "float32", trainable: bool = False) -> Ca
     return CausalModel.of(model, tokenizer)
 
 
+def load_tokenizer(folder: Path) -> CausalModel:
+    """The tokenizer and chat format in `folder`, without weights (`model` is None): what makes tokens of messages.
+
+    Raises:
+        BackendUnavailableError: transformers is not installed.
+        ModelNotFoundError, ModelCorruptError: there is no such folder, or no tokenizer in it.
+    """
+    if not folder.is_dir():
+        raise ModelNotFoundError(f"{folder} is no folder: expected one with a tokenizer of transformers")
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise missing(error) from None
+    try:
+        return CausalModel.of(None, AutoTokenizer.from_pretrained(weights_of(folder), local_files_only=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelCorruptError(f"{folder} has no tokenizer that can be loaded: {error}") from None
+
+
 def missing(error: ImportError) -> BackendUnavailableError:
     """The error to raise where a package of the extra `train` is not installed."""
     return BackendUnavailableError(

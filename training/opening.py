@@ -7,17 +7,21 @@ from pathlib import Path
 from bump_edge.errors import UsageError
 from training.judges import Bm25Judge, Judge
 
-JUDGES = ("bm25", "minilm", "listwise-generate", "listwise-logits", "pointwise")
+JUDGES = ("bm25", "minilm", "listwise-generate", "listwise-logits", "pointwise", "served")
 """The judges there are."""
 
 
-def open_judge(name: str, *, model: Path | None = None, bfloat16: bool = False) -> Judge:
+def open_judge(
+    name: str, *, model: Path | None = None, bfloat16: bool = False, url: str = "", served: str = ""
+) -> Judge:
     """The judge called `name`, one of `JUDGES`.
 
     Args:
         name: of the kind.
-        model: a folder of transformers, or the run of the stage `judge`, for the last three.
-        bfloat16: that model computes in it.
+        model: a folder of transformers, or the run of the stage `judge`, for the language models; of ``served``
+            its tokenizer alone is used.
+        bfloat16: that model computes in it, in process.
+        url: of the server, for ``served``. served: the model's name there; empty leaves it to the server.
 
     Raises:
         UsageError: an unknown name, or a language model that is not given.
@@ -33,6 +37,12 @@ def open_judge(name: str, *, model: Path | None = None, bfloat16: bool = False) 
         raise UsageError(f"the judge is {name!r}: expected one of {', '.join(JUDGES)}")
     if model is None:
         raise UsageError(f"the judge {name} needs a model: give judge_model, a folder of transformers")
+    if name == "served":
+        if not url:
+            raise UsageError("the judge served needs a server: give judge_url, such as http://127.0.0.1:8000")
+        from training.served import open_served
+
+        return open_served(model, url, served)
     from training.language_judges import open_language_judge
 
     return open_language_judge(name, model, bfloat16=bfloat16)
