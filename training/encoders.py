@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from bump_edge.errors import BackendUnavailableError
-from training.judges import CandidateList, Judgement
+from training.judges import KEPT, CandidateList, Judgement
 
 
 class MiniLmJudge:
-    """Cosine under all-MiniLM-L6-v2 on the CPU; 256 tokens of a text are read; each text is encoded once.
+    """Cosine under all-MiniLM-L6-v2 on the CPU; 256 tokens of a text are read.
+
+    A text is encoded once as long as it is among the `kept` that were asked for last.
 
     Raises:
         BackendUnavailableError: sentence-transformers or the encoder's package is not installed.
@@ -20,7 +23,7 @@ class MiniLmJudge:
     name = "minilm"
     reads_order = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, kept: int = KEPT) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         try:
@@ -32,20 +35,32 @@ class MiniLmJudge:
                 "leave minilm out of the judges"
             ) from None
         self._model = SentenceTransformer(str(get_model_path()), device="cpu")
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, Any] = {}  # in the order in which they were last asked for
+        self._kept = kept
+
+    @property
+    def kept_texts(self) -> int:
+        """How many texts' vectors are kept now."""
+        return len(self._known)
 
     def encode(self, texts: Sequence[str]) -> list[Any]:
         """One unit vector a text, float32, 384 wide."""
-        missing = sorted(set(texts) - self._known.keys(), key=lambda t: (len(t), t))
+        wanted = dict.fromkeys(texts)
+        missing = sorted(wanted.keys() - self._known.keys(), key=lambda t: (len(t), t))
+        found = {text: self._known.pop(text) for text in wanted if text in self._known}
         if missing:
             vectors = self._model.encode(missing, batch_size=32, normalize_embeddings=True, show_progress_bar=False)
-            self._known.update(zip(missing, vectors, strict=True))
-        return [self._known[text] for text in texts]
+            found.update(zip(missing, vectors, strict=True))
+        self._known.update(found)
+        for text in list(islice(self._known, max(len(self._known) - self._kept, 0))):
+            del self._known[text]
+        return [found[text] for text in texts]
 
     def rank(self, lists: Sequence[CandidateList]) -> list[Judgement]:
         """Score by cosine."""
-        self.encode([text for one in lists for text in (one.query, *one.candidates)])
+        texts = list(dict.fromkeys(text for one in lists for text in (one.query, *one.candidates)))
+        vectors = dict(zip(texts, self.encode(texts), strict=True))
         return [
-            Judgement(scores=tuple(float(self._known[one.query] @ self._known[text]) for text in one.candidates))
+            Judgement(scores=tuple(float(vectors[one.query] @ vectors[text]) for text in one.candidates))
             for one in lists
         ]

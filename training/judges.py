@@ -12,7 +12,7 @@ kind                   how it ranks                                             
 A judge gives one score a candidate *as presented*; a higher one is better. The written permutation becomes scores by
 its ranks. What reads no order needs one presentation instead of M, and its ties are broken in expectation.
 
-Departs from the paper: it has the first kind only, served by vLLM.
+Departs from the paper: it has the first kind only, served by vLLM; that is the judge ``served`` (`training.served`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from bump_edge.errors import UsageError
@@ -31,6 +32,9 @@ PROMPT = "judge/2"
 """Version of the wording below: a trained judge depends on it."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+KEPT = 100_000
+"""Texts whose terms or vector a judge keeps, those asked for last: a run of GRPO writes new ones without end."""
 
 Direction = Literal["forward", "backward"]
 
@@ -194,14 +198,17 @@ def scores_of_order(order: Sequence[int]) -> tuple[float, ...]:
 
 
 class Bm25Judge:
-    """BM25 over stems without function words; the candidates of a query are its collection."""
+    """BM25 over stems without function words; the candidates of a query are its collection.
+
+    The terms of `kept` texts are kept, those that were asked for last.
+    """
 
     name = "bm25"
     reads_order = False
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = "en", *, kept: int = KEPT) -> None:
         self._language = language
-        self._terms: dict[str, list[str]] = {}
+        self._of = lru_cache(maxsize=kept)(self._terms)
 
     def rank(self, lists: Sequence[CandidateList]) -> list[Judgement]:
         """Score by term overlap; a query that meets nothing leaves all candidates tied."""
@@ -210,8 +217,11 @@ class Bm25Judge:
             for one in lists
         ]
 
-    def _of(self, text: str) -> list[str]:
-        if (known := self._terms.get(text)) is None:
-            stopped = stopwords(self._language)
-            known = self._terms[text] = [t for t in stems(text, self._language) if t not in stopped]
-        return known
+    @property
+    def kept_texts(self) -> int:
+        """How many texts' terms are kept now."""
+        return self._of.cache_info().currsize
+
+    def _terms(self, text: str) -> list[str]:
+        stopped = stopwords(self._language)
+        return [t for t in stems(text, self._language) if t not in stopped]

@@ -174,12 +174,18 @@ def arguments(
 def keeper(run: Run) -> Any:
     """The callback of a `Trainer` that marks complete checkpoints, and writes the log."""
     try:
+        from accelerate import PartialState
         from transformers import TrainerCallback
     except ImportError as error:
         raise missing(error) from None
 
     class Keeper(TrainerCallback):  # type: ignore[misc,unused-ignore]
         def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:  # type: ignore[override]
+            # every process writes a part of it: it is whole when the last one has
+            processes = PartialState()
+            processes.wait_for_everyone()
+            if not processes.is_main_process:
+                return
             folder = run.out / f"checkpoint-{state.global_step}"
             sizes = {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if p.is_file()}
             replace_file(folder / COMPLETE, orjson.dumps(sizes))
