@@ -45,6 +45,7 @@ class JudgeConfig:
         lessons: a step, of `candidates` users each; ≥ 1.
         candidates: in a list at most, 2 to 26.
         max_visible: interactions that a view is made of at most, ≥ 3.
+        hinted: steps over which hints fade out, see `training.lessons.Lessons`.
         learning_rate: at its top. warmup: share of the steps in which it rises.
         lora_rank: of a LoRA on all linear layers; 0 trains all weights.
         bfloat16: products in it, over weights in float32.
@@ -63,7 +64,8 @@ class JudgeConfig:
     lessons: int = 4
     candidates: int = 9
     max_visible: int = 40
-    learning_rate: float = 5e-5
+    hinted: int = 50
+    learning_rate: float = 1e-4
     warmup: float = 0.05
     lora_rank: int = 0
     bfloat16: bool = False
@@ -78,8 +80,8 @@ class JudgeConfig:
     def __post_init__(self) -> None:
         check_ranges(
             self, steps=(0, 10**7), lessons=(1, 10**4), candidates=(2, len(LETTERS)), max_visible=(3, 10**4),
-            learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024), save_every=(1, 10**7), log_every=(1, 10**7),
-            test_users=(2, 10**6), shuffles=(1, 100),
+            hinted=(0, 10**7), learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024), save_every=(1, 10**7),
+            log_every=(1, 10**7), test_users=(2, 10**6), shuffles=(1, 100),
         )  # fmt: skip
         if self.save_every % self.log_every:
             raise UsageError(
@@ -105,7 +107,7 @@ def run(config: JudgeConfig) -> dict[str, Any]:
     test = users_by_dataset(config.data, config.split, config.test_users)
     lessons = Lessons(
         users_by_dataset(config.data, "train"), candidates=config.candidates, max_visible=config.max_visible,
-        seed=config.seed,
+        hinted=config.hinted * config.lessons, seed=config.seed,
     )  # fmt: skip
     model = train(config, lessons, folder)
     summary = {
@@ -127,7 +129,7 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
     """The trained model; a run's checkpoints are in `folder`."""
     try:
         import torch
-        from transformers import Trainer, TrainingArguments
+        from transformers import PrinterCallback, Trainer, TrainingArguments
     except ImportError as error:
         raise missing(error) from None
     resume = folder.start()
@@ -173,6 +175,7 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
         data_collator=lambda batch: {"lessons": batch},
         callbacks=[runs.keeper(folder)],
     )
+    trainer.remove_callback(PrinterCallback)  # stdout is for the summary
     if trainer.accelerator.num_processes > 1:
         raise UsageError(
             f"the stage judge got {trainer.accelerator.num_processes} processes: expected one; run it without "

@@ -27,6 +27,8 @@ from training.prepare import read_shards
 
 MIN_VISIBLE = 3
 """Interactions that a view is made of at least."""
+HINT_CHARS = 80
+"""Characters of a hint."""
 TRIES = 20
 """Draws of users for a lesson before it is given up."""
 
@@ -72,6 +74,8 @@ class Lessons:
         users: by data set; each data set needs two users with at least `MIN_VISIBLE` + 1 interactions.
         candidates: in a list at most, 2 to 26; a quarter of the lists have fewer.
         max_visible: interactions of a window at most, ≥ `MIN_VISIBLE`.
+        hinted: in the first so many lessons, from nearly all of them down to none, a view also holds the beginning of
+            what came next: to match what is the same is the first step to matching what is alike.
         seed: of everything.
 
     Raises:
@@ -79,7 +83,13 @@ class Lessons:
     """
 
     def __init__(
-        self, users: Mapping[str, Sequence[User]], *, candidates: int = 9, max_visible: int = 40, seed: int = 0
+        self,
+        users: Mapping[str, Sequence[User]],
+        *,
+        candidates: int = 9,
+        max_visible: int = 40,
+        hinted: int = 0,
+        seed: int = 0,
     ) -> None:
         self._histories: dict[str, list[tuple[Interaction, ...]]] = {}
         for dataset, group in sorted(users.items()):
@@ -93,6 +103,7 @@ class Lessons:
             self._histories[dataset] = long
         self._candidates = candidates
         self._max_visible = max_visible
+        self._hinted = hinted
         self._seed = seed
         self._extractive: Backend = open_model("extractive", load())
 
@@ -102,7 +113,8 @@ class Lessons:
         dataset = names[number % len(names)]
         chance = random.Random(f"lesson {self._seed} {number}")
         direction: Direction = "forward" if number // len(names) % 2 == 0 else "backward"
-        pairs = next((p for p in (self._pairs(dataset, chance) for _ in range(TRIES)) if len(p) > 1), None)
+        hint = chance.random() < 1 - number / self._hinted if self._hinted else False
+        pairs = next((p for p in (self._pairs(dataset, chance, hint) for _ in range(TRIES)) if len(p) > 1), None)
         if pairs is None:
             raise EmptyHistoryError(
                 f"{dataset}: {TRIES} times in a row no two users could be told apart by the texts of their "
@@ -123,7 +135,7 @@ class Lessons:
             wrong=tuple(self._wrong(target, len(pairs), chance) for target in targets),
         )
 
-    def _pairs(self, dataset: str, chance: random.Random) -> list[tuple[str, str]]:
+    def _pairs(self, dataset: str, chance: random.Random, hint: bool) -> list[tuple[str, str]]:
         """(view, what came next) of users whom the texts can tell apart."""
         histories = self._histories[dataset]
         wanted = self._candidates if chance.random() < 0.75 else chance.randint(2, self._candidates)
@@ -139,6 +151,10 @@ class Lessons:
                 continue
             window = history[max(0, at - chance.randint(MIN_VISIBLE, self._max_visible)) : at]
             if view := self._view(window, chance):
+                if hint:
+                    said = sentences(view)
+                    said.insert(chance.randint(0, len(said)), f"{record[:HINT_CHARS]}.")
+                    view = " ".join(said)
                 pairs.append((view, record))
                 taken |= own
         return pairs

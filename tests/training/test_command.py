@@ -106,8 +106,11 @@ def test_help_names_the_settings_of_a_stage() -> None:
 
 def test_every_recipe_is_valid() -> None:
     schemas = {"prepare": PrepareConfig, "evaluate": EvaluateConfig, "grpo": GrpoConfig, "reward": RewardConfig}
-    paths: dict[str, dict[str, object]] = {"evaluate": {"data": "x", "model": "extractive"}, "prepare": {"data": ["x"], "out": "x"},
-             "grpo": {"data": "x", "model": "x", "out": "x"}}  # fmt: skip
+    paths: dict[str, dict[str, object]] = {
+        "evaluate": {"data": "x", "model": "extractive"},
+        "prepare": {"data": ["x"], "out": "x"},
+        "grpo": {"data": "x", "model": "x", "out": "x"},
+    }
     recipes = sorted((ROOT / "training" / "recipes").glob("*.toml"))
     assert recipes
     for recipe in recipes:
