@@ -1,11 +1,14 @@
 """Stage ``evaluate``: how well profiles tell their users apart, under several judges, beside what is not a profile.
 
     python -m training evaluate --data FILE (--model REF | --profiles FILE.jsonl) [--users N] [--out FOLDER]
+        [--judges bm25,minilm,listwise-logits --judge-model RUN]
 
 For each user the last interaction (or more, `held_out`) is held out; the profile ranks it against K other users'
 held-out interactions, and it ranks the profile against these users' profiles. Chance is 0.945 summed at P = 1 and
 K = 8, perfect 2. Beside the given profiles: the raw visible history, the extractive profile, one generic profile for
 all, and the profile of another user (a little *below* chance backward: now and then a negative carries the right one).
+
+A run that was killed leaves no file half-written; the same command starts again and ends in the same bytes.
 
 With `--profiles` a line is ``{"user_id", "text"}`` (more is ignored), written from the visible part only: this stage
 cannot see whether a file cheats. Users whom the file lacks are left out of the evaluation, and counted.
@@ -25,12 +28,9 @@ from typing import Any
 
 import orjson
 
-from bump_edge.backends.base import GenerationOptions, generate
-from bump_edge.errors import EmptyHistoryError, InputError, UsageError
+from bump_edge.errors import EmptyHistoryError, UsageError
 from bump_edge.metrics import chance_ndcg
-from bump_edge.models import open_model
 from bump_edge.prompts import Prompt
-from bump_edge.settings import load
 from training.config import check_ranges
 from training.histories import User, by_hash, cut, folds_of, prompt_of, raw_text, read_histories
 from training.judges import Judge
@@ -38,8 +38,10 @@ from training.measures import GENERIC_PROFILE, gain, rank_all, text_measures
 from training.opening import open_judge
 from training.plots import bars
 from training.prepare import read_shards
+from training.profiles import read_profiles, write_profiles
 from training.progress import say
 from training.reward import RewardConfig
+from training.runs import replace_file
 
 GIVEN = "given"
 BASELINES = ("raw", "extractive", "generic", "other")
@@ -51,14 +53,15 @@ class EvaluateConfig:
 
     Args:
         data: a history file, or the output folder of `prepare`.
-        model: a model of bump-edge by name or path; or
+        model: a model of bump-edge by name or path, a folder of transformers or a LoRA, or a training run's folder; or
         profiles: a JSON Lines file of profiles.
         dataset: which of a prepared folder's; needed where it has several.
         users: users at most, the first by hash; ≥ 2.
         split: ``train``, ``validation``, ``test`` or ``all``. Nothing may be tuned on what ``test`` says.
         judges: of `training.opening.JUDGES`; at least one.
-        judge_model: a folder of transformers, for the judges that are language models.
+        judge_model: a folder of transformers or the run of the stage `judge`, for the judges that are language models.
         judge_bfloat16: whether that model computes in bfloat16.
+        bfloat16: whether a `model` that is a folder of training computes in bfloat16.
         baselines: of raw, extractive, generic and other.
         visible: interactions that a prompt shows, the last ones; ≥ 1.
         held_out: P; only for a history file, a prepared folder has its own; ≥ 1.
@@ -77,6 +80,7 @@ class EvaluateConfig:
     judges: tuple[str, ...] = ("bm25", "minilm")
     judge_model: Path | None = None
     judge_bfloat16: bool = False
+    bfloat16: bool = False
     baselines: tuple[str, ...] = BASELINES
     visible: int = 40
     held_out: int = 1
@@ -130,10 +134,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         )
     prompts = [prompt_of(u.visible, visible=config.visible, max_words=config.max_words) for u in users]
     say(f"{len(users)} users; left out: {dict(left_out) or 'none'}")
-    if given is not None:
-        own = [given[u.user_id] for u in users]
-    else:
-        own = _write(str(config.model), prompts, config.max_tokens)
+    own = [given[u.user_id] for u in users] if given is not None else _write(str(config.model), prompts, config)
     kinds = {GIVEN: own} | {kind: _baseline(kind, own, users, prompts, config) for kind in config.baselines}
     reward = RewardConfig(negatives=config.negatives, shuffles=config.shuffles, seed=config.seed)
     ranked = rank_all(users, kinds, judges, reward)
@@ -168,32 +169,6 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     return summary
 
 
-def read_profiles(path: Path) -> dict[str, str]:
-    """The text of each user's profile in a JSON Lines file.
-
-    Raises:
-        InputError: the file cannot be read, or a line is no profile, or a user has two.
-    """
-    out: dict[str, str] = {}
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read the profiles {path}: {error.strerror}") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}, is not JSON: {error}") from None
-        if not (isinstance(row, dict) and isinstance(row.get("user_id"), str) and isinstance(row.get("text"), str)):
-            raise InputError(f'{path}, line {number}: expected {{"user_id": …, "text": …}}, both strings')
-        if row["user_id"] in out:
-            raise InputError(f"{path}, line {number}: user {row['user_id']!r} has a profile already; keep one")
-        out[row["user_id"]] = row["text"]
-    return out
-
-
 def _users(config: EvaluateConfig, left_out: Counter[str]) -> list[User]:
     if config.data.is_dir():
         splits = ("train", "validation", "test") if config.split == "all" else (config.split,)
@@ -218,13 +193,8 @@ def _users(config: EvaluateConfig, left_out: Counter[str]) -> list[User]:
     return [cut(history, config.held_out) for history in histories]
 
 
-def _write(reference: str, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
-    backend = open_model(reference, load())
-    try:
-        say(f"{reference} writes {len(prompts)} profiles")
-        return [g.text for g in generate(backend, prompts, GenerationOptions(max_tokens=max_tokens))]
-    finally:
-        backend.close()
+def _write(reference: str, prompts: Sequence[Prompt], config: EvaluateConfig) -> list[str]:
+    return write_profiles(reference, prompts, max_tokens=config.max_tokens, bfloat16=config.bfloat16)
 
 
 def _baseline(
@@ -234,7 +204,7 @@ def _baseline(
         case "raw":
             return [raw_text(u.visible, visible=config.visible) for u in users]
         case "extractive":
-            return own if config.model == "extractive" else _write("extractive", prompts, config.max_tokens)
+            return own if config.model == "extractive" else _write("extractive", prompts, config)
         case "generic":
             return [GENERIC_PROFILE] * len(users)
         case _:
@@ -267,16 +237,17 @@ def _write_out(
 ) -> dict[str, str | None]:
     out.mkdir(parents=True, exist_ok=True)
     rows = [orjson.dumps({"user_id": u.user_id, "text": text}) for u, text in zip(users, own, strict=True)]
-    files = {
-        "evaluation.json": orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n",
-        "profiles.jsonl": b"\n".join(rows) + b"\n",
-    }
-    for name, data in files.items():
-        (out / f"{name}.new").write_bytes(data)
-        (out / f"{name}.new").rename(out / name)
-    written: dict[str, str | None] = {name: str(out / name) for name in files}
-    plotted = bars(summary, judges, out / "evaluation.png")
-    if not plotted:
+    (out / "evaluation.json").unlink(missing_ok=True)  # written last: where it is, what lies beside it belongs to it
+    replace_file(out / "profiles.jsonl", b"\n".join(rows) + b"\n")
+    picture = out / ".evaluation.new.png"
+    plotted = bars(summary, judges, picture)
+    if plotted:
+        picture.rename(out / "evaluation.png")
+    else:
         say("no plot: matplotlib is not installed (pip install 'bump-edge[bench]')")
-    written["evaluation.png"] = str(out / "evaluation.png") if plotted else None
-    return written
+    replace_file(out / "evaluation.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
+    return {
+        "evaluation.json": str(out / "evaluation.json"),
+        "profiles.jsonl": str(out / "profiles.jsonl"),
+        "evaluation.png": str(out / "evaluation.png") if plotted else None,
+    }

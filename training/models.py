@@ -1,8 +1,8 @@
 """A causal language model of transformers, profiler or judge: opened from a folder, spoken to in the runtime's words.
 
-The one place that loads weights. A folder is what `save_pretrained` wrote, or a LoRA of peft beside a note of its base;
-nothing is ever fetched from a hub. Prompts become tokens by `bump_edge.backends.chat`, the code that the device uses,
-so that what is trained is what will be asked.
+The one place that loads weights. A folder is what `save_pretrained` wrote, or a LoRA of peft beside a note of its base,
+or that of a training run, which means the model in it; nothing is ever fetched from a hub. Prompts become tokens by
+`bump_edge.backends.chat`, the code that the device uses, so that what is trained is what will be asked.
 """
 
 from __future__ import annotations
@@ -101,8 +101,15 @@ class CausalModel:
         self.tokenizer.save_pretrained(folder)
 
 
+def weights_of(folder: Path) -> Path:
+    """Where the weights are that `folder` means, absolute: that of a training run means its trained model."""
+    inside = (folder / "run.json").is_file() and (folder / "model").is_dir()
+    return (folder / "model" if inside else folder).resolve()
+
+
 def is_checkpoint(folder: Path) -> bool:
-    """Whether `folder` looks like a model of transformers or a LoRA of peft."""
+    """Whether `folder` looks like a model of transformers, a LoRA of peft, or a training run that has one."""
+    folder = weights_of(folder)
     weights = ("model.safetensors", "model.safetensors.index.json")
     return (folder / "adapter_config.json").is_file() or (
         (folder / "config.json").is_file() and any((folder / name).is_file() for name in weights)
@@ -113,7 +120,7 @@ def load(folder: Path, *, dtype: str = "float32", trainable: bool = False) -> Ca
     """Open a folder; on the first GPU where there is one.
 
     Args:
-        folder: with a model, or with a LoRA whose base is where ``adapter_config.json`` says.
+        folder: with a model, or with a LoRA whose base is where ``adapter_config.json`` says; or of a training run.
         dtype: ``float32`` or ``bfloat16``, of the weights.
         trainable: leave a LoRA's weights open to training; without, it is merged into its base and all are frozen.
 
@@ -123,6 +130,7 @@ def load(folder: Path, *, dtype: str = "float32", trainable: bool = False) -> Ca
     """
     if not folder.is_dir():
         raise ModelNotFoundError(f"{folder} is no folder: expected a causal language model of transformers")
+    folder = weights_of(folder)  # absolute: a LoRA that is trained on it notes the path
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     try:
         import torch
@@ -134,7 +142,9 @@ def load(folder: Path, *, dtype: str = "float32", trainable: bool = False) -> Ca
     adapter = folder / "adapter_config.json"
     base = _base_of(adapter) if adapter.is_file() else folder
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, dtype=getattr(torch, dtype))
+        # a LoRA is merged in float32, or small changes would be rounded away
+        first = torch.float32 if base != folder else getattr(torch, dtype)
+        model: Any = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, dtype=first)
         tokenizer = AutoTokenizer.from_pretrained(
             folder if (folder / "tokenizer_config.json").is_file() else base, local_files_only=True
         )
@@ -142,7 +152,7 @@ def load(folder: Path, *, dtype: str = "float32", trainable: bool = False) -> Ca
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
-            model = model if trainable else model.merge_and_unload()
+            model = (model if trainable else model.merge_and_unload()).to(getattr(torch, dtype))
     except ImportError as error:
         raise missing(error) from None
     except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -16,7 +16,7 @@ def open_judge(name: str, *, model: Path | None = None, bfloat16: bool = False) 
 
     Args:
         name: of the kind.
-        model: a folder with a causal language model of transformers, for the last three.
+        model: a folder of transformers, or the run of the stage `judge`, for the last three.
         bfloat16: that model computes in it.
 
     Raises:

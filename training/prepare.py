@@ -1,7 +1,8 @@
 """Stage ``prepare``: histories → users with a visible and a held-out part, in shards by split, reproducible by hash.
 
 Interactions are first dealt into files by a hash of their user, then each such file is read whole: memory holds one
-bucket, however long the logs and in whatever order their users come. Output, in a folder that appears when it is whole:
+bucket, however long the logs and in whatever order their users come. A run that was killed leaves no output; the same
+command starts again. Output, in a folder that appears when it is whole:
 
 * ``train-00000.jsonl`` …: one user a line, `user_id`, `dataset`, `visible`, `held_out`, in the order of the users'
   hashes; likewise ``validation-…`` and ``test-…``;
@@ -18,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import statistics
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -93,14 +93,18 @@ def run(config: PrepareConfig) -> dict[str, Any]:
     if out.exists() and _format_of(manifest_path) != FORMAT:
         raise UsageError(f"{out} exists and is no output of this stage: give another out, or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
-        new = Path(work) / "new"
-        new.mkdir()
-        manifest = _prepare(config, new, Path(work) / "buckets")
+    work = out.parent / f".{out.name}.bump-edge-prepare"
+    shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+    new = work / "new"
+    new.mkdir(parents=True)
+    try:
+        manifest = _prepare(config, new, work / "buckets")
         (new / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
         if out.exists():
-            out.rename(Path(work) / "old")
+            out.rename(work / "old")
         new.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return {"out": str(out), "manifest_sha256": sha256_of(manifest_path), **manifest["counts"]}
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from bump_edge.errors import EmptyHistoryError, InputError, UsageError
 from tests.training.planted import name_of, rare_words, write_log
-from training.evaluate import EvaluateConfig, read_profiles, run, table_lines
+from training.evaluate import EvaluateConfig, run, table_lines
 from training.measures import gain, interval, verbatim_share
 from training.plots import bars
 from training.prepare import PrepareConfig
 from training.prepare import run as prepare
+from training.profiles import read_profiles
 
 
 def profiles_file(path: Path, texts: dict[int, str]) -> Path:
