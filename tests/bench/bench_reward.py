@@ -2,8 +2,8 @@
 
 For users of each data set, G variants of the extractive profile each (what a group of rollouts is: alike, not equal)
 get the reward by letter logits twice in one run, user by user in turn: packed groups (`training.packing`), and every
-(query, candidate list) whole. What is compared is the rankings of every list; where an order differs, both scores are
-within the noise that is told beside it, or the run says so.
+(query, candidate list) whole. The rankings of every list are compared: in float32 sums differ in their last digits; in
+bfloat16 (``--dtype``) by so much that near candidates change places, which is counted, with the gap between them.
 
     python -m tests.bench reward --model FOLDER --users 1
 
@@ -226,7 +226,7 @@ def flipped(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def run(
-    model: str = "", users: int = 1, dtype: str = "bfloat16", datasets: str = ",".join(DATASETS), group: int = 8,
+    model: str = "", users: int = 1, dtype: str = "float32", datasets: str = ",".join(DATASETS), group: int = 8,
     negatives: int = 8, shuffles: int = 2,
 ) -> dict[str, Any]:  # fmt: skip
     """Measure; `model` is a folder of transformers, SmolLM2 as it comes without; `users` of each data set are judged."""
