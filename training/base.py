@@ -1,4 +1,4 @@
-"""Stage ``base``: the model that a recipe begins with, as a folder of transformers, out of a GGUF file; no hub is asked.
+"""Stage ``base``: the model that a recipe begins with, as a folder of transformers, out of a GGUF file; no hub needed.
 
     python -m training base --out models/smollm2
 

@@ -1,8 +1,8 @@
 """``python -m tests.bench [NAME…] [--KEY VALUE …]``: run the benchmarks, one JSON line each.
 
-Every ``bench_NAME.py`` beside this file has a ``run() -> dict``, which runs in a process of its own; options after one name are
-its arguments (``reward --users 3``). `rss_mib` is that
-process's peak memory; a benchmark that has something else in its process says so in a figure of its own.
+Every ``bench_NAME.py`` beside this file has a ``run() -> dict``, which runs in a process of its own; options after one
+name are its arguments (``reward --users 3``). `rss_mib` is that process's peak memory; a benchmark that has something
+else in its process says so in a figure of its own.
 """
 
 from __future__ import annotations

