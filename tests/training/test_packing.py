@@ -136,6 +136,7 @@ def test_no_branch_at_all_copies_the_trunk(model: Any) -> None:
         torch.testing.assert_close(found.last[0], whole(model, [1, 2, 3, 4])[-1], **CLOSE)
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # transformers, of itself
 def test_a_lora_and_what_it_wraps_have_the_same_parts(tmp_path: Path) -> None:
     pytest.importorskip("peft")
     from tests.training.tiny import write_model
