@@ -23,6 +23,7 @@ from training.config import apply_overrides, build, check_values, read_recipe
 from training.progress import say
 
 STAGES = {
+    "base": "BaseConfig",
     "prepare": "PrepareConfig",
     "warmup": "WarmupConfig",
     "judge": "JudgeConfig",

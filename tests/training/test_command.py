@@ -12,10 +12,8 @@ import pytest
 
 from bump_edge.errors import UsageError
 from tests.training.planted import write_log
-from training.__main__ import main
+from training.__main__ import SECTIONS, _schema, main
 from training.config import apply_overrides, build, from_text, read_recipe
-from training.evaluate import EvaluateConfig
-from training.grpo import GrpoConfig
 from training.prepare import PrepareConfig
 from training.reward import RewardConfig
 
@@ -105,17 +103,27 @@ def test_help_names_the_settings_of_a_stage() -> None:
 
 
 def test_every_recipe_is_valid() -> None:
-    schemas = {"prepare": PrepareConfig, "evaluate": EvaluateConfig, "grpo": GrpoConfig, "reward": RewardConfig}
-    paths: dict[str, dict[str, object]] = {
+    schemas = {name: _schema(name) for name in SECTIONS}
+    given: dict[str, dict[str, object]] = {
+        "prepare": {"data": ["x"], "out": "x"}, "warmup": {"model": "x"}, "judge": {"model": "x"},
         "evaluate": {"data": "x", "model": "extractive"},
-        "prepare": {"data": ["x"], "out": "x"},
-        "grpo": {"data": "x", "model": "x", "out": "x"},
-    }
+    }  # fmt: skip
     recipes = sorted((ROOT / "training" / "recipes").glob("*.toml"))
     assert recipes
     for recipe in recipes:
-        for section, values in read_recipe(recipe).items():
-            build(section, {**paths.get(section, {}), **values}, schemas[section])
+        sections = read_recipe(recipe)
+        for section, values in sections.items():
+            build(section, {**given.get(section, {}), **values}, schemas[section])
+        if recipe.stem != "small":  # which only measures
+            assert sections.keys() >= {"prepare", "warmup", "judge", "reward", "grpo", "evaluate"}
+            outs = {name: values.get("out") for name, values in sections.items() if name != "reward"}
+            assert len(set(outs.values())) == len(outs)
+            # what one stage writes is what the next one takes
+            assert {sections[s]["data"] for s in ("warmup", "judge", "grpo", "evaluate")} == {outs["prepare"]}
+            assert sections["evaluate"]["model"] in (outs["grpo"], f"{outs['grpo']}/model")
+            # the header says every command
+            head = recipe.read_text(encoding="utf-8").split("\n\n[")[0]
+            assert all(f"training {stage} $R" in head for stage in ("prepare", "judge", "grpo", "evaluate"))
 
 
 def test_values_keep_their_types() -> None:
