@@ -106,7 +106,8 @@ def _convert(gguf: Path, folder: Path) -> int:
             raise ModelCorruptError(f"{gguf} is of the architecture {shape.model_type}: expected llama")
         # Not from_pretrained(gguf_file=…): what that returns refuses save_pretrained, its quantiser is attached.
         model = LlamaForCausalLM(shape)
-        weights = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=model)["tensors"]
+        read: Any = load_gguf_checkpoint
+        weights = read(str(gguf), return_tensors=True, model_to_load=model)["tensors"]
         loaded = model.load_state_dict(weights, strict=False)
         tokenizer = AutoTokenizer.from_pretrained(**place)
     except ImportError as error:

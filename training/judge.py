@@ -45,7 +45,7 @@ class JudgeConfig:
         lessons: a step, of `candidates` users each; ≥ 1.
         candidates: in a list at most, 2 to 26.
         max_visible: interactions that a view is made of at most, ≥ 3.
-        hinted: steps over which hints fade out, see `training.lessons.Lessons`.
+        hinted: steps over which the easy lessons fade out, see `training.lessons.Lessons`.
         learning_rate: at its top. warmup: share of the steps in which it rises.
         lora_rank: of a LoRA on all linear layers; 0 trains all weights.
         bfloat16: products in it, over weights in float32.
@@ -64,7 +64,7 @@ class JudgeConfig:
     lessons: int = 4
     candidates: int = 9
     max_visible: int = 40
-    hinted: int = 50
+    hinted: int = 40
     learning_rate: float = 1e-4
     warmup: float = 0.05
     lora_rank: int = 0
@@ -149,19 +149,22 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
 
     class JudgeTrainer(Trainer):  # type: ignore[misc,unused-ignore]
         tokens = 0
+        right: list[float] = []  # noqa: RUF012  (one trainer a run)
 
         def _get_train_sampler(self, *_: Any) -> Any:
             return torch.utils.data.SequentialSampler(stream)  # the order is the lessons'
 
         def compute_loss(self, _model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
             [lesson] = inputs["lessons"]
-            loss, read = loss_of(model, letters, lesson)
+            loss, read, right = loss_of(model, letters, lesson)
             self.tokens += read
+            self.right.append(right)
             return loss  # the trainer divides it by the lessons of a step
 
         def log(self, logs: dict[str, float], *rest: Any) -> None:
             if "loss" in logs:
-                logs, self.tokens = {**logs, "tokens": self.tokens}, 0
+                logs = {**logs, "tokens": self.tokens, "accuracy": sum(self.right) / len(self.right)}
+                self.tokens, self.right = 0, []
             super().log(logs, *rest)
 
     arguments = runs.arguments(
@@ -186,28 +189,33 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
     return model
 
 
-def loss_of(model: CausalModel, letters: Sequence[int], lesson: Lesson) -> tuple[Any, int]:
-    """The mean loss of a lesson's questions, a scalar with a gradient, and the tokens that were read for it."""
+def loss_of(model: CausalModel, letters: Sequence[int], lesson: Lesson) -> tuple[Any, int, float]:
+    """The mean loss of a lesson's questions, a scalar with a gradient; the tokens read; the share answered rightly."""
     import torch
 
-    parts = [parts_of(model, render(one)) for one in lesson.lists]
-    leaves = [
-        (*own, *(letters[place] for place in wrong)) for (_, _, own), wrong in zip(parts, lesson.wrong, strict=True)
-    ]
-    group = packing.Group((*parts[0][0], *parts[0][1]), leaves)
-    found = packing.read(model.model, [group])
-    rows, closed, targets, weights = [], [], [], []
-    for leaf, (target, wrong) in enumerate(zip(lesson.targets, lesson.wrong, strict=True)):
+    asked = [parts_of(model, render(one)) for one in lesson.lists]
+    tree = packing.Tree.of(
+        [
+            [*(token for part in parts for token in part), *(letters[place] for place in wrong)]
+            for parts, wrong in zip(asked, lesson.wrong, strict=True)
+        ]
+    )
+    nodes, closed, targets, weights = [], [], [], []
+    for path, target, wrong in zip(tree.paths, lesson.targets, lesson.wrong, strict=True):
         for written in range(len(wrong) + 1):
-            rows.append(found.leaf(0, leaf)[written - len(wrong) - 1])
-            closed.append([place in wrong[:written] for place in range(len(parts))])
+            nodes.append((0, path[written - len(wrong) - 1]))
+            closed.append([place in wrong[:written] for place in range(len(asked))])
             targets.append(target)
-            weights.append(1 / (len(parts) * (len(wrong) + 1)))  # each question counts alike
-    weight = prefixes.head(model.model).weight[list(letters[: len(parts)])]
-    scores = torch.stack(rows).float() @ weight.float().T  # (questions, candidates)
+            weights.append(1 / (len(asked) * (len(wrong) + 1)))  # each question counts alike
+    hidden = packing.pick(packing.read(model.model, [tree]), nodes)
+    weight = prefixes.head(model.model).weight[list(letters[: len(asked)])]
+    scores = hidden.float() @ weight.float().T  # (questions, candidates)
     scores = scores.masked_fill(torch.tensor(closed, device=scores.device), float("-inf"))
-    losses = torch.nn.functional.cross_entropy(scores, torch.tensor(targets, device=scores.device), reduction="none")
-    return (losses * torch.tensor(weights, device=scores.device)).sum(), group.size
+    wanted = torch.tensor(targets, device=scores.device)
+    losses = torch.nn.functional.cross_entropy(scores, wanted, reduction="none")
+    first = [number for number, row in enumerate(closed) if not any(row)]
+    right = float((scores[first].argmax(-1) == wanted[first]).float().mean())
+    return (losses * torch.tensor(weights, device=scores.device)).sum(), tree.size, right
 
 
 def _measured(config: JudgeConfig, model: Path, test: Any, path: Path) -> dict[str, Any]:

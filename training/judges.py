@@ -28,7 +28,7 @@ from bump_edge.metrics import bm25_scores
 from bump_edge.prompts import neutralise
 from bump_edge.text import stems, stopwords
 
-PROMPT = "judge/2"
+PROMPT = "judge/3"
 """Version of the wording below: a trained judge depends on it."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -105,13 +105,13 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """A judge's prompt in three parts, from what most prompts share to what is one's own. Each begins a line.
+    """A judge's prompt in parts, from what most prompts share to what is one's own.
 
     Args:
         system: the task; the same for all lists.
-        shared: what the lists of a group have in common.
-        own: the rest of the question.
-        answer: the words with which the answer begins.
+        shared: what the lists of a group have in common, in the user's turn.
+        own: the rest of the user's turn; may be empty.
+        answer: how the answer begins.
     """
 
     system: str
@@ -120,19 +120,17 @@ class Asked:
     answer: str
 
 
-LISTWISE = (
-    "You match people with what they did. Answer with the letters of the candidates from the likeliest to the least "
-    "likely."
-)
-POINTWISE = "You match people with what they did. Answer yes or no."
+LISTWISE = "Match each person with what they did: the likeliest letter first."
+POINTWISE = "Match people with what they did: yes or no."
 
 
 def render(wanted: CandidateList, limits: Limits | None = None) -> Asked:
-    """The listwise question: candidates by letter first, the query last, in both directions.
+    """The listwise question: candidates first, each with its letter behind it, the query last, in both directions.
 
     A group shares the candidates of the forward direction, and all but its own profile (`CandidateList.last`) of the
-    backward one. The paper says nothing of the order; with one order for both directions a small judge has one thing to
-    learn, and in its training all queries of a batch share one list.
+    backward one. The query opens the answer, in the form of a candidate, so that its letter is what a language model
+    would go on with anyway: of exact repetitions an untrained SmolLM2 finds 61 % among 3 to 6 in this form, and 24 %
+    where letters come first and the answer is asked for in words. The paper says nothing of the order.
 
     Args:
         wanted: the ranking; at most 26 candidates.
@@ -146,14 +144,14 @@ def render(wanted: CandidateList, limits: Limits | None = None) -> Asked:
         raise UsageError(f"{len(wanted.candidates)} candidates: expected 2 to {len(LETTERS)} for a listwise judge")
     forward = wanted.direction == "forward"
     size, other = (limits.record, limits.profile) if forward else (limits.profile, limits.record)
-    lines = [f"{a}. {_line(text, size)} ({a})\n" for a, text in zip(LETTERS, wanted.candidates, strict=False)]
-    last = lines.pop(wanted.last) if wanted.last is not None else ""
-    kinds, query = ("Records", "Profile of one person") if forward else ("Profiles", "Record of one person")
+    lines = [f"{_line(text, size)} -> {a}" for a, text in zip(LETTERS, wanted.candidates, strict=False)]
+    last = f"\n{lines.pop(wanted.last)}" if wanted.last is not None else ""
+    kinds, query = ("Records", "Profile") if forward else ("Profiles", "Record")
     return Asked(
         system=LISTWISE,
-        shared=f"{kinds} of different people:\n{''.join(lines)}",
-        own=f"{last}\n{query}: {_line(wanted.query, other)}",
-        answer="Letters:",
+        shared="\n".join([f"{kinds}:", *lines]),
+        own=last,
+        answer=f"{query}: {_line(wanted.query, other)} ->",
     )
 
 
@@ -162,8 +160,8 @@ def render_pair(record: str, profile: str, limits: Limits | None = None) -> Aske
     limits = limits or Limits()
     return Asked(
         system=POINTWISE,
-        shared=f"Record: {_line(record, limits.record)}\n",
-        own=f"Profile of a person: {_line(profile, limits.profile)}\n\nIs the record this person's?",
+        shared=f"Record: {_line(record, limits.record)}",
+        own=f"\nProfile: {_line(profile, limits.profile)}\nIs the record this person's?",
         answer="Answer:",
     )
 

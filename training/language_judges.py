@@ -38,25 +38,19 @@ def parts_of(model: CausalModel, asked: Asked) -> Parts:
 
     The seams lie at line ends, where no tokenizer joins; whole and shared readings use the same tokens.
     """
-    user = f"{asked.shared}{asked.own}"
-    rendered = model.format.render(
-        [
-            {"role": "system", "content": asked.system},
-            {"role": "user", "content": user},
-            {"role": "assistant", "content": asked.answer},
-        ]
-    )
+    special = model.tokenizer.convert_tokens_to_ids
+    rendered = model.format.render([{"role": "system", "content": asked.system}, {"role": "user", "content": "?"}])
     first, *rest = rendered.rest
-    after = first.text[len(asked.shared) :]
+    turn = [(first.text[1:], False), *((s.text, s.special) for s in rest)]  # from the user's words to the answer
 
     def tokens(segments: Sequence[tuple[str, bool]]) -> tuple[int, ...]:
-        special = model.tokenizer.convert_tokens_to_ids
         return tuple(t for text, named in segments if text for t in ([special(text)] if named else model.plain(text)))
 
+    opening = asked.answer if rest else f"\n{asked.answer}"
     return (
         tokens([(s.text, s.special) for s in rendered.prefix]),
         tokens([(asked.shared, False)]),
-        tokens([(after, False), *((s.text, s.special) for s in rest)]),
+        tokens([(asked.own, False), *turn, (opening, False)]),
     )
 
 
@@ -108,16 +102,13 @@ class LanguageModel:
         """
         parts = [parts_of(self.model, one) for one in asked]
         out: list[tuple[list[float], int]] = [([], 0)] * len(parts)
-        for numbers, groups in self._batches(parts):
+        for numbers, trees in self._batches(parts):
             with self._computing():
-                hidden = packing.read(self.model.model, groups).last
-            costs = [
-                len(leaf) + (len(group.shared) if first else 0)
-                for group in groups
-                for first, leaf in zip((True, *(False for _ in group.leaves)), group.leaves, strict=False)
-            ]
+                hidden = packing.read(self.model.model, trees)
+                last = packing.pick(hidden, [(n, path[-1]) for n, tree in enumerate(trees) for path in tree.paths])
+            costs = [new for tree in trees for new in tree.new]
             self.read += sum(costs)
-            for number, row, cost in zip(numbers, self.scores(hidden, wanted), costs, strict=True):
+            for number, row, cost in zip(numbers, self.scores(last, wanted), costs, strict=True):
                 out[number] = (row, cost)
         return out
 
@@ -155,21 +146,20 @@ class LanguageModel:
         ):
             yield
 
-    def _batches(self, parts: Sequence[Parts]) -> Iterator[tuple[list[int], list[packing.Group]]]:
-        """Numbers of questions and their groups, the largest first, as many to a batch as its tokens allow."""
+    def _batches(self, parts: Sequence[Parts]) -> Iterator[tuple[list[int], list[packing.Tree]]]:
+        """Numbers of questions and their trees, the largest first, as many to a batch as its tokens allow."""
         alike: dict[tuple[int, ...] | int, list[int]] = {}
         for number, (trunk, shared, _) in enumerate(parts):
             alike.setdefault((*trunk, *shared) if self._share else number, []).append(number)
-        groups = []
+        trees = []
         for numbers in alike.values():
-            trunk, shared, _ = parts[numbers[0]]
-            groups.append((numbers, packing.Group((*trunk, *shared), [parts[n][2] for n in numbers])))
-        groups.sort(key=lambda one: -one[1].size)
+            trees.append((numbers, packing.Tree.of([[t for part in parts[n] for t in part] for n in numbers])))
+        trees.sort(key=lambda one: -one[1].size)
         at = 0
-        while at < len(groups):
-            count = max(1, self._batch_tokens // groups[at][1].size)
-            batch = groups[at : at + count]
-            yield [n for numbers, _ in batch for n in numbers], [group for _, group in batch]
+        while at < len(trees):
+            count = max(1, self._batch_tokens // trees[at][1].size)
+            batch = trees[at : at + count]
+            yield [n for numbers, _ in batch for n in numbers], [tree for _, tree in batch]
             at += count
 
 

@@ -28,7 +28,9 @@ from training.prepare import read_shards
 MIN_VISIBLE = 3
 """Interactions that a view is made of at least."""
 HINT_CHARS = 80
-"""Characters of a hint."""
+"""Characters of a record in a hint."""
+HINTED_CANDIDATES = 6
+"""Candidates of a hinted list at most."""
 TRIES = 20
 """Draws of users for a lesson before it is given up."""
 
@@ -74,8 +76,9 @@ class Lessons:
         users: by data set; each data set needs two users with at least `MIN_VISIBLE` + 1 interactions.
         candidates: in a list at most, 2 to 26; a quarter of the lists have fewer.
         max_visible: interactions of a window at most, ≥ `MIN_VISIBLE`.
-        hinted: in the first so many lessons, from nearly all of them down to none, a view also holds the beginning of
-            what came next: to match what is the same is the first step to matching what is alike.
+        hinted: in the first so many lessons, from all of them down to none, lists are short and the view is what came
+            next itself, soon among some that came before: to match what is the same is the way into matching what is
+            alike.
         seed: of everything.
 
     Raises:
@@ -113,7 +116,8 @@ class Lessons:
         dataset = names[number % len(names)]
         chance = random.Random(f"lesson {self._seed} {number}")
         direction: Direction = "forward" if number // len(names) % 2 == 0 else "backward"
-        hint = chance.random() < 1 - number / self._hinted if self._hinted else False
+        progress = number / self._hinted if number < self._hinted else 1.0
+        hint = int(1 + 3 * progress) if chance.random() >= progress else 0
         pairs = next((p for p in (self._pairs(dataset, chance, hint) for _ in range(TRIES)) if len(p) > 1), None)
         if pairs is None:
             raise EmptyHistoryError(
@@ -132,13 +136,14 @@ class Lessons:
                 CandidateList(direction=direction, query=query, candidates=shown, last=last) for query in queries
             ),
             targets=targets,
-            wrong=tuple(self._wrong(target, len(pairs), chance) for target in targets),
+            wrong=tuple(() if hint else self._wrong(target, len(pairs), chance) for target in targets),
         )
 
-    def _pairs(self, dataset: str, chance: random.Random, hint: bool) -> list[tuple[str, str]]:
-        """(view, what came next) of users whom the texts can tell apart."""
+    def _pairs(self, dataset: str, chance: random.Random, hint: int) -> list[tuple[str, str]]:
+        """(view, what came next) of users whom the texts can tell apart; with `hint` views of so many records."""
         histories = self._histories[dataset]
         wanted = self._candidates if chance.random() < 0.75 else chance.randint(2, self._candidates)
+        wanted = min(wanted, HINTED_CANDIDATES) if hint else wanted
         pairs: list[tuple[str, str]] = []
         taken: set[str] = set()
         for history in chance.sample(histories, min(4 * wanted, len(histories))):
@@ -150,14 +155,15 @@ class Lessons:
             if not record.strip() or record in taken or own & {known for _, known in pairs}:
                 continue
             window = history[max(0, at - chance.randint(MIN_VISIBLE, self._max_visible)) : at]
-            if view := self._view(window, chance):
-                if hint:
-                    said = sentences(view)
-                    said.insert(chance.randint(0, len(said)), f"{record[:HINT_CHARS]}.")
-                    view = " ".join(said)
+            if view := self._hint(window, record, hint, chance) if hint else self._view(window, chance):
                 pairs.append((view, record))
                 taken |= own
         return pairs
+
+    def _hint(self, window: Sequence[Interaction], record: str, most: int, chance: random.Random) -> str:
+        before = [judged_text(i) for i in chance.sample(window, min(len(window), chance.randint(0, most - 1)))]
+        said = [text[:HINT_CHARS] for text in (*before, record)]
+        return ". ".join(chance.sample(said, len(said)))
 
     def _view(self, window: Sequence[Interaction], chance: random.Random) -> str:
         kind = chance.random()

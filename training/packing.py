@@ -1,12 +1,13 @@
-"""A group of sequences that begin alike, as one row: what they share, then each one's own part, none seeing another.
+"""Sequences that begin alike, as one row: a tree of tokens, in which each common beginning is computed once.
 
-    shared ──┬── leaf 0          tokens   s s s s a a a b b
-             ├── leaf 1          position 0 1 2 3 4 5 6 4 5
-             └── …               each leaf token attends to what is shared and to its own leaf
+    a b c d e       row       a b c d e x y z          a token attends to itself and to what came before it
+    a b c x         position  0 1 2 3 4 3 4 4          in its own sequence, wherever that stands in the row
+    a b c x y
+    a b c d z
 
-The mask makes it the same computation as reading each sequence whole, with the shared part computed once, no padding
-between leaves, no copies of keys and values, and gradients. It is what the update and the judges use; where tokens are
-to be added to a state afterwards, `training.prefixes` is.
+With that mask it is the same computation as reading each sequence whole, without padding and without copies of keys and
+values, and gradients flow. The update and the judges use it; where tokens are to be added to a state afterwards,
+`training.prefixes` is.
 """
 
 from __future__ import annotations
@@ -21,86 +22,86 @@ Tokens = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Sequences that begin alike.
+class Tree:
+    """Sequences as a tree; a node is a token after what came before it.
 
     Args:
-        shared: their beginning; at least one token.
-        leaves: the rest of each, at least one token; at least one leaf.
+        tokens, positions: of each node: its token, and its place in its sequences. A parent comes before its children.
+        paths: for each sequence its nodes.
+        new: for each sequence how many of its nodes no earlier one has.
     """
 
-    shared: Tokens
-    leaves: Sequence[Tokens]
+    tokens: tuple[int, ...]
+    positions: tuple[int, ...]
+    paths: tuple[tuple[int, ...], ...]
+    new: tuple[int, ...]
+
+    @classmethod
+    def of(cls, sequences: Sequence[Tokens]) -> Tree:
+        """The tree of sequences of at least one token."""
+        tokens: list[int] = []
+        positions: list[int] = []
+        paths, new = [], []
+        known: dict[tuple[int, int], int] = {}
+        for sequence in sequences:
+            path: list[int] = []
+            before = len(tokens)
+            node = -1
+            for position, token in enumerate(sequence):
+                if (found := known.get((node, token))) is None:
+                    found = known[node, token] = len(tokens)
+                    tokens.append(token)
+                    positions.append(position)
+                node = found
+                path.append(node)
+            paths.append(tuple(path))
+            new.append(len(tokens) - before)
+        return cls(tuple(tokens), tuple(positions), tuple(paths), tuple(new))
 
     @property
     def size(self) -> int:
         """Tokens that are computed."""
-        return len(self.shared) + sum(map(len, self.leaves))
+        return len(self.tokens)
 
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """The hidden states of some groups.
-
-    Args:
-        hidden: (groups, longest row, width).
-        spans: for each group and leaf, where its tokens begin and end in the row.
-    """
-
-    hidden: Any
-    spans: tuple[tuple[tuple[int, int], ...], ...]
-
-    @property
-    def last(self) -> Any:
-        """The hidden state of each leaf's last token, group by group: (leaves, width)."""
+    def mask(self, size: int) -> Any:
+        """Who attends to whom: (size, size), boolean; nodes beyond the tree are padding, which sees only itself."""
         import torch
 
-        at = [(row, end - 1) for row, spans in enumerate(self.spans) for _, end in spans]
-        rows, places = (torch.tensor(one, device=self.hidden.device) for one in zip(*at, strict=True))
-        return self.hidden[rows, places]
-
-    def leaf(self, group: int, number: int) -> Any:
-        """The hidden states of one leaf: (tokens, width)."""
-        start, end = self.spans[group][number]
-        return self.hidden[group, start:end]
-
-    def last_shared(self, group: int) -> Any:
-        """The hidden state of the last shared token, which predicts the first of every leaf: (width,)."""
-        return self.hidden[group, self.spans[group][0][0] - 1]
+        mask = torch.eye(size, dtype=torch.bool)
+        for path, new in zip(self.paths, self.new, strict=True):
+            nodes = torch.tensor(path)
+            rows = nodes[len(path) - new :]
+            mask[rows[:, None], nodes[None, :]] = nodes[None, :] <= rows[:, None]
+        return mask
 
 
-def read(model: Any, groups: Sequence[Group]) -> Packed:
-    """The hidden states of the groups' leaves, one row a group.
+def read(model: Any, trees: Sequence[Tree]) -> Any:
+    """The hidden states of the nodes: (trees, largest tree, width); what lies beyond a tree means nothing.
 
     Args:
         model: a causal language model of transformers or peft.
-        groups: at least one; rows are padded to the longest, so they should be of like size.
+        trees: at least one; rows are padded to the largest, so they should be of like size.
     """
     import torch
 
     body = core(model)
     device = next(body.parameters()).device
-    longest = max(group.size for group in groups)
-    ids = torch.zeros(len(groups), longest, dtype=torch.long)
+    size = max(tree.size for tree in trees)
+    ids = torch.zeros(len(trees), size, dtype=torch.long)
     positions = torch.zeros_like(ids)
-    part = torch.full_like(ids, -1)  # 0 what is shared, 1 … the leaves, −1 padding
-    spans = []
-    for row, group in enumerate(groups):
-        at = len(group.shared)
-        ids[row, :at] = torch.tensor(list(group.shared))
-        positions[row, :at] = torch.arange(at)
-        part[row, :at] = 0
-        found = []
-        for number, leaf in enumerate(group.leaves, 1):
-            place = slice(at, at + len(leaf))
-            ids[row, place] = torch.tensor(list(leaf))
-            positions[row, place] = torch.arange(len(group.shared), len(group.shared) + len(leaf))
-            part[row, place] = number
-            found.append((at, at := at + len(leaf)))
-        spans.append(tuple(found))
-    ids, positions, part = ids.to(device), positions.to(device), part.to(device)
-    order = torch.arange(longest, device=device)
-    mine, theirs = part[:, :, None], part[:, None, :]
-    mask = (order[None, :] <= order[:, None]) & ((theirs == 0) | (theirs == mine))  # padding sees itself: no empty row
-    out = body(input_ids=ids, attention_mask=mask[:, None], position_ids=positions, use_cache=False)
-    return Packed(out.last_hidden_state, tuple(spans))
+    for row, tree in enumerate(trees):
+        ids[row, : tree.size] = torch.tensor(tree.tokens)
+        positions[row, : tree.size] = torch.tensor(tree.positions)
+    mask = torch.stack([tree.mask(size) for tree in trees])
+    return body(
+        input_ids=ids.to(device), attention_mask=mask[:, None].to(device), position_ids=positions.to(device),
+        use_cache=False,
+    ).last_hidden_state  # fmt: skip
+
+
+def pick(hidden: Any, places: Sequence[tuple[int, int]]) -> Any:
+    """The hidden states of some nodes, (tree, node) each: (places, width)."""
+    import torch
+
+    rows, nodes = (torch.tensor(one, device=hidden.device) for one in zip(*places, strict=True))
+    return hidden[rows, nodes]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from training.packing import Group, read
+from training.packing import Tree, pick, read
 from training.prefixes import head
 
 CHUNK = 1024
@@ -24,7 +24,7 @@ def shared_logps(
 
     Args:
         model: of transformers or peft; gradients flow unless they are switched off.
-        prompts: one an answer; equal ones are computed once. At least two tokens each.
+        prompts: one an answer; what equal ones share is computed once. At least one token each.
         answers: at least one token each.
         temperature: that logits are divided by, > 0.
 
@@ -37,14 +37,18 @@ def shared_logps(
     alike: dict[tuple[int, ...], list[int]] = {}
     for at, prompt in enumerate(prompts):
         alike.setdefault(tuple(prompt), []).append(at)
-    # a prompt's last token opens every leaf: where it stands, the first token of an answer is predicted
-    groups = [
-        Group(prompt[:-1], [[prompt[-1], *answers[at][:-1]] for at in numbers]) for prompt, numbers in alike.items()
-    ]
-    packed = read(model, groups)
+    # the last token of an answer predicts nothing
+    trees = [Tree.of([[*prompt, *answers[at][:-1]] for at in numbers]) for prompt, numbers in alike.items()]
     order = [at for numbers in alike.values() for at in numbers]
-    places = torch.cat(
-        [packed.leaf(row, leaf) for row, numbers in enumerate(alike.values()) for leaf in range(len(numbers))]
+    hidden = read(model, trees)
+    places = pick(
+        hidden,
+        [
+            (row, node)
+            for row, (tree, numbers) in enumerate(zip(trees, alike.values(), strict=True))
+            for path, at in zip(tree.paths, numbers, strict=True)
+            for node in path[-len(answers[at]) :]
+        ],
     )  # (all tokens, width)
     wanted = torch.tensor([token for at in order for token in answers[at]], device=places.device)
     output = head(model)
@@ -62,7 +66,7 @@ def shared_logps(
     lengths = [len(answers[at]) for at in order]
     back = sorted(range(len(order)), key=order.__getitem__)
     found = [torch.split(torch.cat([part[kind] for part in parts]), lengths) for kind in (0, 1)]
-    return [found[0][n] for n in back], [found[1][n] for n in back], sum(group.size for group in groups)
+    return [found[0][n] for n in back], [found[1][n] for n in back], sum(tree.size for tree in trees)
 
 
 def of_batch(model: Any, input_ids: Any, mask: Any, keep: int, temperature: float) -> tuple[Any, Any, int]:

@@ -66,7 +66,7 @@ class Forest:
 
 def core(model: Any) -> Any:
     """The model without its output layer: what computes hidden states."""
-    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # of peft
     return getattr(inner, inner.base_model_prefix)
 
 

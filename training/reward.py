@@ -10,8 +10,7 @@ Pure functions over texts and a judge; nothing here trains. Departs from the pap
 * another rollout of the same user is never a candidate;
 * a held-out interaction with the text of one of the user's own is never a negative, nor is a text twice. Profiles are
   never dropped for being equal: a generic profile must tie, not win;
-* fewer than K other users: all of them; none: an error;
-* an empty profile, or one that never ended, gets 0 as its reward and is counted.
+* fewer than K other users: all of them; none: an error. A profile that is empty or never ended gets 0, and is counted.
 """
 
 from __future__ import annotations
@@ -302,7 +301,7 @@ def rewards(
     draws = draw(members, config, step) if draws is None else draws
     picked = rollout_of_others(step, sizes.pop(), config.seed)
     parts: Sequence[Sequence[int]] = [range(len(members))] if only is None else [[user] for user in only]
-    found = [_rewards_of(part, members, profiles, judge, config, tokens, ended, draws, picked) for part in parts]
+    found = (_rewards_of(part, members, profiles, judge, config, tokens, ended, draws, picked) for part in parts)
     return [row for rows in found for row in rows]
 
 

@@ -195,7 +195,7 @@ def keeper(run: Run) -> Any:
         ) -> None:
             if state.is_world_process_zero and logs:
                 run.log({"step": state.global_step, **logs})
-                shown = {k: logs[k] for k in ("loss", "reward", "learning_rate") if k in logs}
+                shown = {k: logs[k] for k in ("loss", "accuracy", "reward", "learning_rate") if k in logs}
                 if shown:
                     said = ", ".join(f"{key} {float(value):.4g}" for key, value in shown.items())
                     say(f"{run.stage}: step {state.global_step}/{state.max_steps}, {said}")

@@ -33,6 +33,7 @@ from training.judges import CandidateList, Judgement, render
 from training.language_judges import LanguageModel, ListwiseLogits, parts_of
 from training.measures import members_of
 from training.models import CausalModel, load
+from training.packing import Tree
 from training.reward import Member, RewardConfig, rewards
 
 DATASETS = ("games", "office", "instruments", "artists")
@@ -93,14 +94,18 @@ def tokens_of(model: CausalModel, asked: Sequence[Sequence[CandidateList]]) -> d
     """Tokens to be read, by way, direction and part; a call a user."""
     out = {way: {d: Counter(dict.fromkeys(PARTS, 0)) for d in ("forward", "backward")} for way in WAYS}
     for lists in asked:
-        seen: set[Any] = set()
+        alike: dict[Any, list[tuple[CandidateList, Any]]] = {}
         for one in lists:
             parts = parts_of(model, render(one))
-            first = parts[:2] not in seen
-            seen.add(parts[:2])
+            alike.setdefault(parts[:2], []).append((one, parts))
             for name, tokens in zip(PARTS, parts, strict=True):
                 out["whole"][one.direction][name] += len(tokens)
-                out["shared"][one.direction][name] += len(tokens) if first or name == "own" else 0
+        for group in alike.values():
+            tree = Tree.of([sum(parts, ()) for _, parts in group])
+            for number, ((one, parts), new) in enumerate(zip(group, tree.new, strict=True)):
+                before = {name: len(part) if not number else 0 for name, part in zip(PARTS[:2], parts[:2], strict=True)}
+                for name, count in {**before, PARTS[2]: new - sum(before.values())}.items():
+                    out["shared"][one.direction][name] += count
     return {way: {d: dict(counts) for d, counts in both.items()} for way, both in out.items()}
 
 
@@ -138,10 +143,10 @@ class Meter:
 
         read = packing.read
 
-        def looked_at(model: Any, groups: Sequence[packing.Group]) -> packing.Packed:
-            found = read(model, groups)
-            rows, longest, _ = found.hidden.shape
-            self.hidden[way] = max(self.hidden[way], found.hidden.numel() * found.hidden.element_size())
+        def looked_at(model: Any, trees: Sequence[packing.Tree]) -> Any:
+            found = read(model, trees)
+            rows, longest, _ = found.shape
+            self.hidden[way] = max(self.hidden[way], found.numel() * found.element_size())
             self.mask[way] = max(self.mask[way], rows * longest * longest)  # of booleans
             self.padded[way] += rows * longest
             return found

@@ -67,7 +67,7 @@ def test_the_loss_is_that_of_reading_each_question_alone(folders: tuple[Path, Pa
     made = [lessons[number] for number in range(4)]
     assert any(wrong for lesson in made for wrong in lesson.wrong)
     for lesson in made:
-        loss, read = loss_of(model, letters_of(model), lesson)
+        loss, read, _ = loss_of(model, letters_of(model), lesson)
         assert float(loss) == pytest.approx(by_hand(model, lesson), rel=1e-4)
         every = sum(len(part) for one in lesson.lists for part in parts_of(model, render(one)))
         assert read < every + sum(map(len, lesson.wrong))
@@ -79,7 +79,7 @@ def test_a_lesson_can_be_learned(folders: tuple[Path, Path]) -> None:
     optimiser = torch.optim.AdamW(model.model.parameters(), lr=1e-2)
     losses = []
     for _ in range(80):
-        loss, _ = loss_of(model, letters_of(model), lesson)
+        loss, _, _ = loss_of(model, letters_of(model), lesson)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

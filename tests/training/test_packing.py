@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.training.tiny import model as random_model
 from training import prefixes
-from training.packing import Group, Packed, read
+from training.packing import Tree, pick, read
 
 WORDS = 60
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
@@ -32,14 +34,14 @@ def tokens(chance: random.Random, count: int) -> list[int]:
     return [chance.randrange(WORDS) for _ in range(count)]
 
 
-def groups(seed: int = 0) -> list[Group]:
-    """Of unlike size, with leaves of unlike length; two leaves are equal, and one is a single token."""
+def sequences(seed: int = 0) -> list[list[list[int]]]:
+    """Three trees' worth, of unlike size: with equal sequences, one that begins another, and branches in branches."""
     chance = random.Random(seed)
-    twice = tokens(chance, 4)
+    start, more, twice = tokens(chance, 7), tokens(chance, 3), tokens(chance, 4)
     return [
-        Group(tokens(chance, 7), [tokens(chance, 3), twice, twice, tokens(chance, 1)]),
-        Group(tokens(chance, 1), [tokens(chance, 5)]),
-        Group(tokens(chance, 12), [tokens(chance, 2), tokens(chance, 9)]),
+        [[*start, *more, *tokens(chance, 2)], [*start, *twice], [*start, *twice], [*start, *more], [*start, *more, 1]],
+        [tokens(chance, 6)],
+        [tokens(chance, 5), tokens(chance, 14)],
     ]
 
 
@@ -48,36 +50,52 @@ def whole(model: Any, sequence: list[int]) -> Any:
     return prefixes.core(model)(input_ids=torch.tensor([sequence]), use_cache=False).last_hidden_state[0]
 
 
-def leaves(found: list[Group]) -> Iterator[tuple[int, int, list[int], list[int]]]:
-    """Group, leaf, what is shared, the leaf's own."""
-    for row, group in enumerate(found):
-        for number, leaf in enumerate(group.leaves):
-            yield row, number, list(group.shared), list(leaf)
+def each(asked: list[list[list[int]]], trees: list[Tree]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+    """Every sequence, and the places of its tokens."""
+    for row, (group, tree) in enumerate(zip(asked, trees, strict=True)):
+        for sequence, path in zip(group, tree.paths, strict=True):
+            yield sequence, [(row, node) for node in path]
 
 
-def test_packed_groups_are_the_whole_reading(model: Any) -> None:
-    asked = groups()
+def test_a_tree_holds_each_common_beginning_once() -> None:
+    tree = Tree.of([[5, 6, 7], [5, 6, 8, 9], [5, 6], [4], [5, 6, 7]])
+    assert tree.tokens == (5, 6, 7, 8, 9, 4)
+    assert tree.positions == (0, 1, 2, 2, 3, 0)
+    assert tree.paths == ((0, 1, 2), (0, 1, 3, 4), (0, 1), (5,), (0, 1, 2))
+    assert tree.new == (3, 2, 0, 1, 0)
+    assert tree.size == sum(tree.new) == 6
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=8))
+def test_the_mask_shows_what_came_before_and_nothing_else(asked: list[list[int]]) -> None:
+    tree = Tree.of(asked)
+    mask = tree.mask(tree.size + 2)
+    for sequence, path in zip(asked, tree.paths, strict=True):
+        assert [tree.tokens[node] for node in path] == sequence
+        assert [tree.positions[node] for node in path] == list(range(len(sequence)))
+        for at, node in enumerate(path):
+            assert set(mask[node].nonzero()[:, 0].tolist()) == set(path[: at + 1])
+    assert mask[-2:].sum() == 2  # padding sees itself
+    distinct = {tuple(sequence[: at + 1]) for sequence in asked for at in range(len(sequence))}
+    assert tree.size == len(distinct)
+
+
+def test_packed_sequences_are_the_whole_reading(model: Any) -> None:
+    asked = sequences()
+    trees = [Tree.of(group) for group in asked]
     with torch.no_grad():
-        found = read(model, asked)
-        last = iter(found.last)
-        for row, number, shared, leaf in leaves(asked):
-            expected = whole(model, shared + leaf)
-            torch.testing.assert_close(found.leaf(row, number), expected[len(shared) :], **CLOSE)
-            torch.testing.assert_close(next(last), expected[-1], **CLOSE)
-            torch.testing.assert_close(found.last_shared(row), expected[len(shared) - 1], **CLOSE)
-    assert next(last, None) is None
-    assert found.hidden.shape[:2] == (3, max(group.size for group in asked))
-    assert [group.size for group in asked] == [7 + 3 + 4 + 4 + 1, 6, 23]
+        hidden = read(model, trees)
+        for sequence, places in each(asked, trees):
+            torch.testing.assert_close(pick(hidden, places), whole(model, sequence), **CLOSE)
+    assert hidden.shape[:2] == (3, max(tree.size for tree in trees))
 
 
-def test_leaves_neither_see_each_other_nor_the_other_rows(model: Any) -> None:
-    asked = groups()
-    other = groups(1)
-    changed = [Group(asked[0].shared, [asked[0].leaves[0], *other[0].leaves[1:]]), other[2]]
+def test_what_is_in_a_row_beside_a_sequence_changes_nothing(model: Any) -> None:
+    group, other = sequences()[0], sequences(1)[2]
     with torch.no_grad():
-        torch.testing.assert_close(read(model, asked).leaf(0, 0), read(model, changed).leaf(0, 0), **CLOSE)
-        seen = read(model, [Group(other[0].shared, asked[0].leaves)]).leaf(0, 0)
-    assert not torch.allclose(seen, read(model, asked).leaf(0, 0), **CLOSE)  # but what is shared is seen
+        alone, among = Tree.of(group[:1]), Tree.of([*other, *group])
+        ours = pick(read(model, [among]), [(0, node) for node in among.paths[2]])
+        torch.testing.assert_close(ours, pick(read(model, [alone]), [(0, node) for node in alone.paths[0]]), **CLOSE)
 
 
 def gradients(model: Any, loss: Any) -> dict[str, Any]:
@@ -87,15 +105,13 @@ def gradients(model: Any, loss: Any) -> dict[str, Any]:
 
 
 def test_gradients_are_those_of_the_whole_reading(model: Any) -> None:
-    asked = groups()
+    asked = sequences()
+    trees = [Tree.of(group) for group in asked]
     chance = torch.Generator().manual_seed(0)
-    wanted = [torch.randn(len(leaf), 32, generator=chance) for _, _, _, leaf in leaves(asked)]
-    found: Packed = read(model, asked)
-    packed = sum((found.leaf(r, n) * w).sum() for (r, n, _, _), w in zip(leaves(asked), wanted, strict=True))
-    alone = sum(
-        (whole(model, shared + leaf)[len(shared) :] * w).sum()
-        for (_, _, shared, leaf), w in zip(leaves(asked), wanted, strict=True)
-    )
+    wanted = [torch.randn(len(sequence), 32, generator=chance) for sequence, _ in each(asked, trees)]
+    hidden = read(model, trees)
+    packed = sum((pick(hidden, at) * w).sum() for (_, at), w in zip(each(asked, trees), wanted, strict=True))
+    alone = sum((whole(model, one) * w).sum() for (one, _), w in zip(each(asked, trees), wanted, strict=True))
     ours, theirs = gradients(model, packed), gradients(model, alone)
     assert ours.keys() == theirs.keys()
     assert len(ours) > 10
@@ -147,5 +163,6 @@ def test_a_lora_and_what_it_wraps_have_the_same_parts(tmp_path: Path) -> None:
     assert prefixes.core(wrapped.model) is inner.model
     assert prefixes.head(wrapped.model) is inner.lm_head
     with torch.no_grad():  # a new LoRA changes nothing
-        found = read(wrapped.model, [Group([1, 2], [[3], [4, 5]])]).last
-        torch.testing.assert_close(found[1], whole(inner, [1, 2, 4, 5])[-1], **CLOSE)
+        tree = Tree.of([[1, 2, 3], [1, 2, 4, 5]])
+        found = pick(read(wrapped.model, [tree]), [(0, tree.paths[1][-1])])
+        torch.testing.assert_close(found[0], whole(inner, [1, 2, 4, 5])[-1], **CLOSE)
