@@ -96,7 +96,9 @@ def _onnx(parser: argparse.ArgumentParser) -> None:
 
 def _gguf(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", help="F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q4_K_M (the default) or Q4_0")
-    parser.add_argument("--calibration", type=Path, nargs="+", metavar="FILE", help="histories for an importance matrix")
+    parser.add_argument(
+        "--calibration", type=Path, nargs="+", metavar="FILE", help="histories for an importance matrix"
+    )
     if parser.prog.endswith(" gguf"):
         parser.add_argument("--adapter", action="store_true", default=None, help="write a LoRA by itself")
         parser.add_argument("--kind", choices=KINDS, help="what the model is for")
@@ -109,7 +111,9 @@ def _judge(parser: argparse.ArgumentParser) -> None:
 
 
 def _trim(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--corpus", type=Path, nargs="+", metavar="FILE", help="histories or texts: prune to their tokens")
+    parser.add_argument(
+        "--corpus", type=Path, nargs="+", metavar="FILE", help="histories or texts: prune to their tokens"
+    )
     parser.add_argument("--coverage", type=float, help="share of the corpus's tokens to keep; 0.999 by default")
     parser.add_argument("--drop-layers", type=_numbers, metavar="N,N", help="layers to leave out, counted from 0")
 

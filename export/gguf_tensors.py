@@ -122,7 +122,9 @@ def tensors(folder: Path, shape: Shape) -> Iterator[tuple[str, Any]]:
                     stem, _, ending = name.rpartition(".")
                     theirs = name_of(stem)
                     if theirs is None:
-                        raise ModelCorruptError(f"{path} has {name}, which a {shape.architecture} does not: {CONVERTER}")
+                        raise ModelCorruptError(
+                            f"{path} has {name}, which a {shape.architecture} does not: {CONVERTER}"
+                        )
                     yield f"{theirs}.{ending}", as_llama(name, file.get_tensor(name), shape)
         except SafetensorError as error:
             raise ModelCorruptError(f"{path} cannot be read: {error}; save the checkpoint again") from None

@@ -36,7 +36,12 @@ def quantise(source: Path, target: Path, kind: str, importance: Path | None = No
         ModelError: llama.cpp failed; the message ends with the last lines that it printed.
     """
     load_library()  # a missing package is said here, where it becomes a clear error
-    arguments = [str(source.resolve()), str(target.resolve()), kind, *([str(importance.resolve())] if importance else [])]
+    arguments = [
+        str(source.resolve()),
+        str(target.resolve()),
+        kind,
+        *([str(importance.resolve())] if importance else []),
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "export.quantise", *arguments],
         cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,

@@ -1,4 +1,4 @@
-"""Random models of the shapes that the exports take, in a fraction of a second: the tokenizer of `tests.training.tiny`."""
+"""Random models of the shapes that the exports take, in a moment: the tokenizer of `tests.training.tiny`."""
 
 from __future__ import annotations
 
