@@ -1,6 +1,6 @@
 """What an export starts from: a checkpoint on disk, looked at without loading its weights.
 
-A checkpoint is a folder that ``save_pretrained`` wrote, or a LoRA of peft beside a note of its base. Whether a LoRA fits
+A checkpoint is a folder that ``save_pretrained`` wrote, or a LoRA of peft with a note of its base. Whether a LoRA fits
 its base is read from the headers of the weight files, so that a wrong pair costs a message and no minutes.
 """
 
