@@ -83,6 +83,7 @@ def run(options: OnnxOptions, *, command: str = "onnx") -> dict[str, Any]:
             raise UsageError(
                 f"{source.folder} has heads of {head}: ONNX Runtime's attention takes multiples of 16; use gguf"
             )
+        parameters = parameters_of(source.whole)  # a file that is cut off is found before the builder runs
         checkpoint = plain(source, artefact.scratch)
         tokenizer = load_tokenizer(source.tokenizer)
         say(f"building {options.precision} for {options.provider}")
@@ -90,7 +91,7 @@ def run(options: OnnxOptions, *, command: str = "onnx") -> dict[str, Any]:
         check_folder(artefact.folder)
         extra = {
             "precision": options.precision,
-            "parameters": parameters_of(source.whole),
+            "parameters": parameters,
             "chat": chat_format(tokenizer),
         }
         return finish(artefact, source, options, command=command, backend="onnx", packages=PACKAGES, extra=extra)
