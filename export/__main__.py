@@ -12,7 +12,6 @@ import importlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -45,8 +44,6 @@ def main(arguments: Sequence[str]) -> int:
         "HF_HUB_DISABLE_PROGRESS_BARS", "ORT_DISABLE_TELEMETRY",
     ):  # fmt: skip
         os.environ[name] = "1"
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)  # so that it cleans up as it does after Ctrl-C
     try:
         summary = _run(arguments)
     except BumpEdgeError as error:
@@ -133,4 +130,5 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)  # so that it cleans up as it does after Ctrl-C
     sys.exit(main(sys.argv[1:]))

@@ -102,10 +102,10 @@ def writing(target: Path, *, force: bool = False) -> Iterator[Artefact]:
         ModelError: it cannot be written, as on a full disk; nothing is left behind.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100 (resolve would follow a link at the target)
-    _check_free(target, force)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
+        _check_free(target, force)
         prefix = f".{target.name}.exporting-{_host()}-{os.getpid()}-"
         work = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
         artefact = Artefact(target, work / "new", work / "scratch")
