@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -69,7 +70,10 @@ def load_model(source: Source, *, dtype: str = "auto") -> Any:
         if source.base is not None:
             from peft import PeftModel
 
-            model = PeftModel.from_pretrained(model, str(source.folder)).merge_and_unload()
+            with warnings.catch_warnings():
+                # transformers 5.23, of itself, when peft looks at a model
+                warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)
+                model = PeftModel.from_pretrained(model, str(source.folder)).merge_and_unload()
     except ImportError as error:
         raise missing(error) from None
     except (OSError, ValueError, KeyError, RuntimeError) as error:

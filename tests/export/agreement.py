@@ -49,7 +49,7 @@ def of_gguf(file: Path, tokens: list[int], adapter: Path | None = None) -> Logit
         if adapter is not None:
             lora = model.api.llama_adapter_lora_init(model._model, str(adapter).encode())
             assert lora, "llama.cpp does not take the adapter"
-            one = (ctypes.c_void_p * 1)(lora)
+            one = (type(lora) * 1)(lora)
             scale = (ctypes.c_float * 1)(1.0)
             assert model.api.llama_set_adapters_lora(model._context, one, 1, scale) == 0
         width = model.api.llama_vocab_n_tokens(model._vocab)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,9 @@ def write_lora(folder: Path, base: Path, *, seed: int = 1, rank: int = 4) -> Pat
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"
     )  # as training.models.with_lora
-    model: Any = get_peft_model(loaded, config)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)
+        model: Any = get_peft_model(loaded, config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, weight in model.named_parameters():

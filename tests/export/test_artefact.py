@@ -103,7 +103,7 @@ from export.artefact import writing
 with writing(Path(sys.argv[1]), force=True) as artefact:
     (artefact.folder / "model.gguf").write_text("half")
     print("writing", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
