@@ -15,6 +15,7 @@ from typing import Any
 from bump_edge.backends.gguf_file import read_header
 from bump_edge.backends.llama_library import load_library, silence
 from bump_edge.errors import UsageError
+from bump_edge.models.registry import check_name, default_name
 from export.artefact import writing
 from export.checkpoint import chat_format, finish, load_tokenizer, parameters_of, plain
 from export.gguf_file import FLOATS, write_model
@@ -60,7 +61,7 @@ def run(options: GgufOptions, *, command: str = "gguf") -> dict[str, Any]:
     with writing(options.out, force=options.force) as artefact:
         source = look_at(options.model, options.base)
         shape = read_shape(source.whole)
-        name = options.name or artefact.target.name.lower()
+        name = check_name(options.name or default_name(artefact.target.name))
         licence = options.licence or source.licence
         facts = {"name": name, **({"license": licence} if licence else {})}
         if options.adapter:
