@@ -48,7 +48,8 @@ def write_importance(path: Path, checkpoint: Path, tokenizer: Any, shape: Shape,
                 break
             ids += tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
     say(f"importance of the weights over {len(ids)} tokens")
-    model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, local_files_only=True, dtype=torch.float32).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, local_files_only=True, dtype=torch.float32)
+    model.eval()
     name_of = names(shape)
     sums: dict[str, Any] = {}
 

@@ -64,7 +64,9 @@ def prune(
     if not total:
         raise UsageError("the corpus has no tokens: give files with text in them")
     token_of = {number: token for token, number in model["vocab"].items()}
-    merges = [tuple(m.split(" ", 1)) if isinstance(m, str) else (m[0], m[1]) for m in model["merges"]]
+    merges: list[tuple[str, str]] = [
+        tuple(m.split(" ", 1)) if isinstance(m, str) else (m[0], m[1]) for m in model["merges"]
+    ]
     ranks = {pair: n for n, pair in enumerate(merges)}
     added = {entry["id"] for entry in content.get("added_tokens") or []}
     chosen, covered = set(always), 0
@@ -112,7 +114,7 @@ def parts_of(token: str, ranks: Mapping[tuple[str, str], int]) -> set[str]:
     return found
 
 
-def _rewritten(content: Mapping[str, Any], merges: list[tuple[str, ...]], new_ids: Mapping[int, int]) -> dict[str, Any]:
+def _rewritten(content: Mapping[str, Any], merges: list[tuple[str, str]], new_ids: Mapping[int, int]) -> dict[str, Any]:
     made = copy.deepcopy(dict(content))
     model = made["model"]
     model["vocab"] = {t: new_ids[n] for t, n in sorted(model["vocab"].items(), key=lambda e: e[1]) if n in new_ids}
