@@ -1,6 +1,7 @@
 """Pruning a byte-level BPE vocabulary to the tokens that a domain needs, so that any text still goes in and comes out.
 
-Kept are all special and added tokens, the 256 bytes, every token of the prompt template, and of a corpus as many of
+Kept are all special and added tokens, all bytes (those that the tokenizer has: SmolLM2's lacks some that no ordinary
+text holds, and drops them with or without pruning), every token of the prompt template, and of a corpus as many of
 the most frequent tokens as its coverage asks for; and for each of them the tokens that it is merged from. A merge is
 kept if its two parts and its result are. Two properties follow. Any text round-trips, because it can always be spelt in
 bytes. And a word whose tokens are all kept is cut as before: a token's merges do not depend on its neighbours, the kept
@@ -64,9 +65,8 @@ def prune(
     if not total:
         raise UsageError("the corpus has no tokens: give files with text in them")
     token_of = {number: token for token, number in model["vocab"].items()}
-    merges: list[tuple[str, str]] = [
-        tuple(m.split(" ", 1)) if isinstance(m, str) else (m[0], m[1]) for m in model["merges"]
-    ]
+    pairs = (m.split(" ", 1) if isinstance(m, str) else m for m in model["merges"])
+    merges = [(str(left), str(right)) for left, right in pairs]
     ranks = {pair: n for n, pair in enumerate(merges)}
     added = {entry["id"] for entry in content.get("added_tokens") or []}
     chosen, covered = set(always), 0
@@ -97,7 +97,6 @@ def is_byte_level(content: Mapping[str, Any]) -> bool:
         model.get("type") == "BPE"
         and not model.get("byte_fallback")
         and any(s.get("type") == "ByteLevel" for s in steps)
-        and len([token for token in model["vocab"] if len(token) == 1]) >= 243  # what UTF-8 texts can hold
     )
 
 
