@@ -151,18 +151,28 @@ def _copy_folder(path: Path, work: Path, name: str, licence: str | None, notify:
         check_hashes(path, written)
         listed = {f.name for f in written.files}
         files = [f for f in files if f.name in listed]
-    if backend == "onnx":
-        check_folder(path)
-    else:
-        read_header(model_path(path, backend))
+        if written.backend != backend:
+            raise ModelCorruptError(
+                f"the manifest in {path} says {written.backend!r}, and its files are for {backend!r}: export it again",
+                details={"path": str(path), "backend": written.backend},
+            )
+    _check_model(path, backend)
     copied = tuple(_copy(f, work / f.name, notify) for f in files if f.name != MANIFEST)
     if written is not None:
+        _check_model(work, backend)  # a manifest may leave out a file that the model needs
         if {f.name: f.sha256 for f in copied} != {f.name: f.sha256 for f in written.files}:
             raise ModelCorruptError(f"the files of {path} changed while they were copied: nothing was added")
         return replace(
             written, name=name, source=written.source or path.resolve().name, licence=licence or written.licence
         )
     return ModelManifest(name=name, backend=backend, files=copied, source=path.resolve().name, licence=licence)
+
+
+def _check_model(folder: Path, backend: str) -> None:
+    if backend == "onnx":
+        check_folder(folder)
+    else:
+        read_header(model_path(folder, backend))
 
 
 def _copy(source: Path, target: Path, notify: Progress | None) -> ModelFile:
