@@ -1,6 +1,6 @@
 """Stage ``evaluate``: how well profiles tell their users apart, under several judges, beside what is not a profile.
 
-    python -m training evaluate --data FILE (--model REF | --profiles FILE.jsonl) [--users N] [--out FOLDER]
+    python -m training evaluate --data FILE (--model REF | --profiles FILE.jsonl) [--users N] [--compare name=REF,…]
         [--judges bm25,minilm,listwise-logits --judge-model RUN]
 
 For each user the last interaction (or more, `held_out`) is held out; the profile ranks it against K other users'
@@ -64,6 +64,8 @@ class EvaluateConfig:
         judge_url, judge_name: of a judge that is served, its server's address and its name there.
         bfloat16: whether a `model` that is a folder of training computes in bfloat16.
         baselines: of raw, extractive, generic and other.
+        compare: more to put beside it, ``name=REF`` each: a model, as `model`, or a file of profiles, as `profiles`, of
+            which the name ends in .jsonl. The gain over each is told with its interval, paired by user.
         visible: interactions that a prompt shows, the last ones; ≥ 1.
         held_out: P; only for a history file, a prepared folder has its own; ≥ 1.
         negatives, shuffles, seed: K, M and the draws' seed, see `RewardConfig`.
@@ -85,6 +87,7 @@ class EvaluateConfig:
     judge_name: str = ""
     bfloat16: bool = False
     baselines: tuple[str, ...] = BASELINES
+    compare: tuple[str, ...] = ()
     visible: int = 40
     held_out: int = 1
     negatives: int = 8
@@ -106,7 +109,20 @@ class EvaluateConfig:
             raise UsageError(f"judges is {list(self.judges)}: expected at least one, each once")
         if unknown := sorted(set(self.baselines) - set(BASELINES)):
             raise UsageError(f"baselines names {unknown[0]!r}: expected some of {', '.join(BASELINES)}")
+        names = [name for name, _ in self.compared]
+        taken = {GIVEN, *BASELINES, "chance"}
+        if len(set(names)) != len(names) or not all(names) or taken & set(names):
+            raise UsageError(
+                f"compare names {', '.join(names)}: expected name=REF each, names that differ from each other and from "
+                f"{', '.join(sorted(taken))}"
+            )
         folds_of(self.split)
+
+    @property
+    def compared(self) -> list[tuple[str, str]]:
+        """`compare` as (name, reference)."""
+        parts = [entry.partition("=") for entry in self.compare]
+        return [(name.strip() if reference else "", reference.strip()) for name, _, reference in parts]
 
 
 def run(config: EvaluateConfig) -> dict[str, Any]:
@@ -127,13 +143,14 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     ]  # fmt: skip
     left_out: Counter[str] = Counter()
     users = _users(config, left_out)
-    given: dict[str, str] | None = None
+    asked = [(GIVEN, str(config.profiles or config.model)), *config.compared]
+    files = {name: read_profiles(Path(reference)) for name, reference in asked if reference.endswith(".jsonl")}
     if config.profiles is not None:
-        given = read_profiles(config.profiles)
-        without = [u for u in users if u.user_id not in given]
-        if without:
-            left_out["users_without_profile"] = len(without)
-        users = [u for u in users if u.user_id in given]
+        files[GIVEN] = read_profiles(config.profiles)
+    for known in files.values():
+        left_out["users_without_profile"] += sum(u.user_id not in known for u in users)
+        users = [u for u in users if u.user_id in known]
+    left_out = +left_out
     if len(users) < 2:
         raise EmptyHistoryError(
             f"{len(users)} users of the split {config.split} can be evaluated (left out: {dict(left_out) or 'none'}): "
@@ -141,8 +158,12 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         )
     prompts = [prompt_of(u.visible, visible=config.visible, max_words=config.max_words) for u in users]
     say(f"{len(users)} users; left out: {dict(left_out) or 'none'}")
-    own = [given[u.user_id] for u in users] if given is not None else _write(str(config.model), prompts, config)
-    kinds = {GIVEN: own} | {kind: _baseline(kind, own, users, prompts, config) for kind in config.baselines}
+    kinds: dict[str, Sequence[str]] = {
+        name: [files[name][u.user_id] for u in users] if name in files else _write(reference, prompts, config)
+        for name, reference in asked
+    }
+    own = kinds[GIVEN]
+    kinds |= {kind: _baseline(kind, own, users, prompts, config) for kind in config.baselines}
     reward = RewardConfig(negatives=config.negatives, shuffles=config.shuffles, seed=config.seed)
     ranked = rank_all(users, kinds, judges, reward)
     table: dict[str, Any] = {}
@@ -166,7 +187,8 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
                 )
                 for judge in judges
             }
-            for kind in config.baselines
+            for kind in kinds
+            if kind != GIVEN
         },
     }
     for line in table_lines(summary, [judge.name for judge in judges]):
@@ -228,15 +250,15 @@ def _chance(users: Sequence[User], negatives: int) -> float:
 
 def table_lines(summary: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
     """The summary as lines of a table for people."""
-    lines = [f"{'profile':<12}{'words':>7}{'unsup.':>8}{'verb.':>7}" + "".join(f"{j:>28}" for j in judges)]
+    lines = [f"{'profile':<16}{'words':>7}{'unsup.':>8}{'verb.':>7}" + "".join(f"{j:>28}" for j in judges)]
     for kind, row in summary["kinds"].items():
         unsupported = row.get("unsupported")
         cells = "".join(
             f"{row[j]['ndcg']:.3f} [{row[j]['ci95'][0]:.3f}, {row[j]['ci95'][1]:.3f}]".rjust(28) for j in judges
         )
         shown = "-" if unsupported is None else f"{unsupported:.3f}"
-        lines.append(f"{kind:<12}{row['words']:>7.1f}{shown:>8}{row['verbatim']:>7.3f}{cells}")
-    return [*lines, f"{'chance':<12}{summary['chance']:>34.3f}"]
+        lines.append(f"{kind:<16}{row['words']:>7.1f}{shown:>8}{row['verbatim']:>7.3f}{cells}")
+    return [*lines, f"{'chance':<16}{summary['chance']:>34.3f}"]
 
 
 def _write_out(

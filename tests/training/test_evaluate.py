@@ -68,6 +68,22 @@ def test_shuffled_profiles_are_at_chance(log: Path, tmp_path: Path) -> None:
     assert found["kinds"]["given"]["bm25"]["ndcg"] == pytest.approx(0.945, abs=0.15)
 
 
+def test_others_stand_beside_it_with_the_gain_over_each(log: Path, tmp_path: Path) -> None:
+    own = profiles_file(tmp_path / "p.jsonl", {u: quoting(u) for u in range(40)})
+    dull = profiles_file(tmp_path / "dull.jsonl", dict.fromkeys(range(30), "Buys things."))
+    found = evaluate(log, own, baselines=("raw",), compare=(f"dull={dull}", "device=extractive"))
+    assert list(found["kinds"]) == ["given", "dull", "device", "raw"]
+    assert (found["users"], found["left_out"]) == (30, {"users_without_profile": 10})
+    assert found["kinds"]["dull"]["bm25"]["ndcg"] == found["chance"]
+    gains = found["gain_over"]["dull"]["bm25"]
+    assert gains["gain"] == pytest.approx(2 - found["chance"], abs=0.001)
+    assert gains["ci95"][0] > 1
+    assert found["gain_over"]["device"]["bm25"]["gain"] == pytest.approx(2 - found["kinds"]["device"]["bm25"]["ndcg"])
+    for wrong in (("dull",), ("=x",), ("raw=x",), ("a=x", "a=y")):
+        with pytest.raises(UsageError, match="name=REF"):
+            EvaluateConfig(data=log, model="extractive", compare=wrong)
+
+
 def test_users_without_a_profile_are_left_out_and_empty_ones_are_nothing(log: Path, tmp_path: Path) -> None:
     texts = {u: quoting(u) for u in range(20)} | {20: " "}
     found = evaluate(log, profiles_file(tmp_path / "p.jsonl", texts), baselines=())
