@@ -195,6 +195,8 @@ class ListwiseGenerate:
 
     def rank(self, lists: Sequence[CandidateList]) -> list[Judgement]:
         """Score by rank in the written permutation; after the prompt each step reads one token a list."""
+        if not lists:  # a user whose rollouts are all lost
+            return []
         orders: list[list[int]] = [[] for _ in lists]
         forest, costs = self.model.open([render(one, self.model.limits) for one in lists])
         rows = list(range(len(lists)))

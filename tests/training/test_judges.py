@@ -176,6 +176,7 @@ def test_what_is_shared_is_read_once_and_changes_no_answer(folder: Path, name: s
 def test_an_answer_never_depends_on_other_calls(folder: Path, name: str) -> None:
     first, *others = some_lists()
     judge = judge_of(name, folder, share=True)
+    assert judge.rank([]) == []
     before = judge.rank([first])
     judge.rank(others)
     assert judge.rank([first]) == before == judge_of(name, folder, share=True).rank([first])

@@ -89,7 +89,7 @@ def test_the_papers_recipe_holds_for_a_qwen3_of_toy_size(tmp_path: Path) -> None
         "evaluate.users": 4, "evaluate.max_tokens": 8, "evaluate.visible": 4, "evaluate.rounds": 40,
         "evaluate.split": "train", "evaluate.judges": "bm25",
         # without a GPU
-        "grpo.use_vllm": "false",
+        "grpo.use_vllm": "false", "grpo.judge": "listwise-generate",
     }  # fmt: skip
 
     def run(name: str) -> dict[str, Any]:
