@@ -1,8 +1,8 @@
 """Supervised training of a causal language model on prompts and their answers: what several stages share.
 
 The loss is on the answers' tokens, and logits are computed there alone; of a step's rows those of similar length run
-together. A row is made when it is asked for, from its number alone, so that a run that was killed goes on to where an
-unbroken one ends. One process.
+together, and a prompt that several of them share is read once. A row is made when it is asked for, from its number
+alone, so that a run that was killed goes on to where an unbroken one ends. One process.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import orjson
 from bump_edge.errors import UsageError
 from training.config import check_ranges
 from training.models import CausalModel, load, missing, weights_of, with_lora
+from training.packing import Tree, pick, read
 from training.prefixes import core, head
 from training.runs import Run, arguments, keeper, replace_file
 
@@ -133,26 +134,52 @@ def losses_of(model: CausalModel, rows: Sequence[Row], config: Settings) -> Any:
     """The summed loss over each row's answer, (rows,), with gradients."""
     import torch
 
-    body, output = core(model.model), head(model.model)
-    found: list[Any] = []
-    order: list[int] = []
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for number, row in enumerate(rows):
+        alike.setdefault(row.prompt, []).append(number)
+    alone = [numbers[0] for numbers in alike.values() if len(numbers) == 1]
+    found: dict[int, Any] = {}
     with torch.autocast(model.device.type, dtype=torch.bfloat16) if config.bfloat16 else nullcontext():
-        for numbers in _alike(rows, config.padding):
-            group = [rows[number] for number in numbers]
-            ids = torch.zeros(len(group), len(group[0].read), dtype=torch.long)
-            at: list[tuple[int, int]] = []
-            for n, row in enumerate(group):
-                ids[n, : len(row.read)] = torch.tensor(row.read)
-                at += [(n, len(row.prompt) - 1 + k) for k in range(len(row.answer))]
-            # padding stands behind all that looks back, so causal attention needs no mask
-            hidden = body(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
-            index = torch.tensor(at, device=hidden.device)
-            wanted = torch.tensor([token for row in group for token in row.answer], device=hidden.device)
-            logits = output(hidden[index[:, 0], index[:, 1]])
-            each = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
-            found += [part.sum() for part in torch.split(each, [len(row.answer) for row in group])]
-            order += numbers
-    return torch.stack([loss for _, loss in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])])
+        for places in _alike([len(rows[number].read) for number in alone], config.padding):
+            numbers = [alone[place] for place in places]
+            found |= zip(numbers, _whole(model, [rows[number] for number in numbers]), strict=True)
+        together = [numbers for numbers in alike.values() if len(numbers) > 1]
+        trees = [Tree.of([rows[number].read for number in numbers]) for numbers in together]
+        for places in _alike([tree.size for tree in trees], config.padding):
+            numbers = [number for place in places for number in together[place]]
+            losses = _packed(model, [trees[place] for place in places], [rows[number] for number in numbers])
+            found |= zip(numbers, losses, strict=True)
+    return torch.stack([found[number] for number in range(len(rows))])
+
+
+def _whole(model: CausalModel, group: Sequence[Row]) -> list[Any]:
+    """The losses of rows, the longest first, one sequence each."""
+    import torch
+
+    ids = torch.zeros(len(group), len(group[0].read), dtype=torch.long)
+    at: list[tuple[int, int]] = []
+    for n, row in enumerate(group):
+        ids[n, : len(row.read)] = torch.tensor(row.read)
+        at += [(n, len(row.prompt) - 1 + k) for k in range(len(row.answer))]
+    # padding stands behind all that looks back, so causal attention needs no mask
+    hidden = core(model.model)(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
+    return _losses(model, pick(hidden, at), group)
+
+
+def _packed(model: CausalModel, trees: Sequence[Tree], rows: Sequence[Row]) -> list[Any]:
+    """The losses of rows whose prompts are read once: the sequences of the trees, in their order."""
+    paths = [(n, path) for n, tree in enumerate(trees) for path in tree.paths]
+    at = [(n, node) for (n, path), row in zip(paths, rows, strict=True) for node in path[-len(row.answer) :]]
+    return _losses(model, pick(read(model.model, trees), at), rows)
+
+
+def _losses(model: CausalModel, hidden: Any, rows: Sequence[Row]) -> list[Any]:
+    """From the states before each token of the rows' answers, (all tokens, width), the summed loss of each row."""
+    import torch
+
+    wanted = torch.tensor([token for row in rows for token in row.answer], device=hidden.device)
+    each = torch.nn.functional.cross_entropy(head(model.model)(hidden).float(), wanted, reduction="none")
+    return [part.sum() for part in torch.split(each, [len(row.answer) for row in rows])]
 
 
 def loss_of(model: CausalModel, rows: Sequence[Row], config: Settings) -> tuple[Any, int]:
@@ -237,11 +264,10 @@ def fit(config: Settings, run: Run, opened: CausalModel, rows: Rows, resume: str
     return tally
 
 
-def _alike(rows: Sequence[Row], padding: float) -> list[list[int]]:
-    """The rows' numbers in groups of similar length, the longest first."""
+def _alike(lengths: Sequence[int], padding: float) -> list[list[int]]:
+    """Positions in `lengths` in groups of similar length, the longest first."""
     out: list[list[int]] = []
-    lengths = [len(row.read) for row in rows]
-    for number in sorted(range(len(rows)), key=lambda number: lengths[number], reverse=True):
+    for number in sorted(range(len(lengths)), key=lambda number: lengths[number], reverse=True):
         if out and lengths[number] >= (1 - padding) * lengths[out[-1][0]]:
             out[-1].append(number)
         else:

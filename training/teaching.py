@@ -26,6 +26,10 @@ UPDATE_TOKENS = 300
 
 _NEW = (3, 12)  # interactions that an update brings
 _TRIES = 20
+_WORDINGS = 4  # draws of another wording before the first one is taken again
+
+Reword = Callable[[random.Random], str]
+"""Another target for a prompt; empty where what was drawn does not hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +87,7 @@ class Teacher:
     def __init__(self, users: Sequence[tuple[str, User]], lesson: Lesson, count_tokens: Callable[[str], int]) -> None:
         self._lesson = lesson
         self._count_tokens = count_tokens
+        self._last: tuple[int, Example, Reword] | None = None
         self._users: dict[str, list[User]] = {}
         for dataset, user in users:
             if len(user.visible) >= lesson.min_visible:
@@ -112,12 +117,24 @@ class Teacher:
         """Users that examples are drawn from, by data set."""
         return {name: len(self._users[name]) for name in self._names}
 
-    def example(self, number: int) -> Example:
-        """Example `number`, ≥ 0.
+    def example(self, number: int, wording: int = 0) -> Example:
+        """Example `number`, ≥ 0; another `wording` is another target for the same prompt, or the same where none holds.
 
         Raises:
             EmptyHistoryError: twenty draws in a row gave nothing that can be learned.
         """
+        if self._last is None or self._last[0] != number:
+            self._last = (number, *self._made(number))
+        _, first, reword = self._last
+        if not wording:
+            return first
+        for again in range(_WORDINGS):
+            chance = random.Random(f"warmup {self._lesson.seed} {number} wording {wording} {again}")
+            if target := reword(chance):
+                return replace(first, target=target, redrawn=again)
+        return replace(first, redrawn=_WORDINGS)
+
+    def _made(self, number: int) -> tuple[Example, Reword]:
         first = random.Random(f"warmup {self._lesson.seed} {number}")
         dataset = first.choices(self._names, self._weights)[0]
         updates = first.random() < self._lesson.update_share
@@ -130,36 +147,40 @@ class Teacher:
             chance = random.Random(f"warmup {self._lesson.seed} {number} {redrawn}")
             user = chance.choice(users)
             history = user.visible[: chance.randint(shortest, len(user.visible))]
-            prompt, target = (self._update if mode == UPDATE else self._write)(history, chance)
+            prompt, target, reword = (self._update if mode == UPDATE else self._write)(history, chance)
             if target:
-                return Example(dataset=dataset, mode=mode, prompt=prompt, target=target, redrawn=redrawn)
+                made = Example(dataset=dataset, mode=mode, prompt=prompt, target=target, redrawn=redrawn)
+                return made, reword
         raise EmptyHistoryError(
             f"{_TRIES} draws from {dataset} gave no profile that passes the checks: these histories say "
             "nothing that could be learned; look at them"
         )
 
-    def _write(self, history: Sequence[Interaction], chance: random.Random) -> tuple[Prompt, str]:
+    def _write(self, history: Sequence[Interaction], chance: random.Random) -> tuple[Prompt, str, Reword]:
         prompt, drafts = self._drafts(history, chance)
-        return prompt, _passed(prompt, drafts)
+        return prompt, _passed(prompt, drafts), lambda other: _passed(prompt, draft(prompt, other))
 
     def _drafts(self, history: Sequence[Interaction], chance: random.Random) -> tuple[Prompt, list[Draft]]:
         shown = chance.randint(self._lesson.min_visible, self._lesson.max_visible)
         prompt = prompt_of(history, visible=shown, max_words=self._lesson.max_words)
         return prompt, draft(prompt, chance)
 
-    def _update(self, history: Sequence[Interaction], chance: random.Random) -> tuple[Prompt, str]:
+    def _update(self, history: Sequence[Interaction], chance: random.Random) -> tuple[Prompt, str, Reword]:
         most = min(_NEW[1], len(history) // 2, len(history) - self._lesson.min_visible)
         count = chance.randint(_NEW[0], most)
         before, old = self._drafts(history[:-count], chance)
         standing = check(text_of(old), before)
         if not standing.evidence or standing.dropped:
-            return before, ""
+            return before, "", lambda _: ""
         bare = Prompt(interactions=(), stats=stats_of(history), profile=standing.text, max_words=self._lesson.max_words)
         new = choose(history[-count:], budget=UPDATE_TOKENS, count_tokens=self._count_tokens, render=bare.render)
         prompt = replace(bare, interactions=new)
-        drafts = rewrite(prompt, old, chance)
-        found = check(text_of(drafts), prompt, standing=standing.evidence)
-        return prompt, "" if found.dropped else found.text
+
+        def passed(other: random.Random) -> str:
+            found = check(text_of(rewrite(prompt, old, other)), prompt, standing=standing.evidence)
+            return "" if found.dropped else found.text
+
+        return prompt, passed(chance), passed
 
 
 def _passed(prompt: Prompt, drafts: Sequence[Draft]) -> str:

@@ -40,6 +40,7 @@ class WarmupConfig:
         out: the run's folder; the same command goes on with a run that was killed.
         steps: of the optimiser.
         batch: examples a step.
+        wordings: targets for each prompt, one example each; a prompt is read once for those in a step.
         learning_rate: at its top.
         warmup: share of the steps in which the learning rate rises; 0 to 1.
         lora_rank: of a LoRA on all linear layers; 0 trains all weights.
@@ -60,6 +61,7 @@ class WarmupConfig:
     out: Path
     steps: int = 200
     batch: int = 8
+    wordings: int = 1
     learning_rate: float = 6e-5
     warmup: float = 0.1
     lora_rank: int = 0
@@ -79,7 +81,7 @@ class WarmupConfig:
     def __post_init__(self) -> None:
         check_ranges(
             self, update_share=(0, 1), min_visible=(1, 1000), max_visible=(self.min_visible, 1000),
-            max_words=(10, 400), validation_users=(0, 10**6),
+            max_words=(10, 400), validation_users=(0, 10**6), wordings=(1, 100),
         )  # fmt: skip
         check_settings(self)
         if self.weights and len(self.weights) != len(self.datasets):
@@ -89,16 +91,16 @@ class WarmupConfig:
 
 
 class Rows:
-    """Examples as a data set of torch, made when they are asked for."""
+    """Examples as a data set of torch, made when they are asked for; a prompt's wordings follow one another."""
 
-    def __init__(self, teacher: Teacher, model: CausalModel, length: int) -> None:
-        self._teacher, self._model, self._length = teacher, model, length
+    def __init__(self, teacher: Teacher, model: CausalModel, length: int, wordings: int = 1) -> None:
+        self._teacher, self._model, self._length, self._wordings = teacher, model, length, wordings
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, number: int) -> Row:
-        return row_of(self._teacher.example(number), self._model)
+        return row_of(self._teacher.example(*divmod(number, self._wordings)), self._model)
 
     def __iter__(self) -> Iterator[Row]:
         return (self[number] for number in range(self._length))
@@ -148,11 +150,11 @@ def run(config: WarmupConfig) -> dict[str, Any]:
         before = {"step": 0, "validation_loss": per_token(measure(model, measured, config), measured)}
         run.log(before)
     say(f"warmup: validation loss {before['validation_loss']} before")
-    tally = fit(config, run, model, Rows(teacher, model, config.steps * config.batch), resume)
+    total = config.steps * config.batch
+    tally = fit(config, run, model, Rows(teacher, model, total, config.wordings), resume)
     after = per_token(measure(model, measured, config), measured)
     say(f"warmup: validation loss {after} after")
     counts = {mode: {n: tally[f"{mode} {n}"] for n in teacher.users if tally[f"{mode} {n}"]} for mode in MODES}
-    total = config.steps * config.batch
     run.save_model(model.save)
     return run.finish(
         {

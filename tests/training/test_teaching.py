@@ -167,3 +167,20 @@ def test_lists_things_and_names() -> None:
     assert "ball strap" not in " ".join(things_of("I like it. The Ernie Ball strap is an Ernie Ball strap."))
     assert named("Nice. It sits by my Fender Telecaster and that is the Best.") == ["Fender Telecaster"]
     assert named("GREAT. IT IS THE BEST FENDER EVER.") == []
+
+
+def test_other_wordings_answer_the_same_prompt_truly_and_do_not_depend_on_what_was_asked_before() -> None:
+    users = [listener(n) for n in range(6)] + [reviewer(n) for n in range(6)] + planted(4)
+    lesson = Lesson(seed=1, update_share=0.5)
+    teacher = Teacher(users, lesson, lambda text: len(text.split()))
+    several = 0
+    for number in range(12):
+        asked = [teacher.example(number, wording) for wording in range(4)]
+        assert len({id(one.prompt) for one in asked}) == 1
+        assert all(one.target for one in asked)
+        if asked[0].mode == WRITE:
+            assert not any(check(one.target, one.prompt).dropped for one in asked)
+        several += len({one.target for one in asked}) > 1
+        alone = Teacher(users, lesson, lambda text: len(text.split())).example(number, 2)
+        assert (alone.target, alone.prompt) == (asked[2].target, asked[2].prompt)
+    assert several > 6

@@ -105,8 +105,10 @@ def test_the_loss_is_that_of_reading_each_example_alone(folders: tuple[Path, Pat
 
     model = load(folders[0])
     teacher = Teacher(list(read_shards(folders[1], "train")), Lesson(max_visible=8), lambda text: len(text.split()))
-    rows = list(Rows(teacher, model, 6))
+    rows = [*Rows(teacher, model, 4), *Rows(teacher, model, 9, wordings=3)]
     assert len({len(row.read) for row in rows}) > 2
+    assert len({row.prompt for row in rows}) == 4  # of three of them several targets, which share its reading
+    assert len({row.answer for row in rows}) > 6
     expected = []
     for row in rows:
         whole = torch.tensor([[*row.prompt, *row.answer]])
