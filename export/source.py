@@ -91,6 +91,7 @@ def look_at(folder: Path, base: Path | None = None) -> Source:
         for path in weight_files(part):
             digest.update(f"{path.name} {_sha256(path)}\n".encode())
     if found:
+        _check_note(folder, found)
         _check_fits(folder, found)
     return Source(folder=folder, base=found, config=config, sha256=digest.hexdigest(), licence=_licence(whole))
 
@@ -163,6 +164,13 @@ def _base_of(adapter: Path, given: Path | None) -> Path:
             adapter.parent, given, f"it was trained on {named!r}; if that is the same, give it in a folder of that name"
         )
     return given
+
+
+def _check_note(lora: Path, base: Path) -> None:
+    """Compare the base with the hashes that the training stages write beside a LoRA."""
+    note = lora / "base.json"
+    if note.is_file() and _json(note).get("files") != {path.name: _sha256(path) for path in weight_files(base)}:
+        raise _another(lora, base, "its weights are not those that the LoRA was trained on")
 
 
 def _check_fits(lora: Path, base: Path) -> None:

@@ -7,6 +7,7 @@ or that of a training run, which means the model in it; nothing is ever fetched 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,9 +97,16 @@ class CausalModel:
         return ids[0]
 
     def save(self, folder: Path) -> None:
-        """Write model and tokenizer into `folder`; a LoRA is written as such, with its base's folder named in it."""
+        """Write model and tokenizer into `folder`; a LoRA as such, with its base's folder and hashes beside it."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        adapter = folder / "adapter_config.json"
+        if adapter.is_file():
+            (folder / BASE_NOTE).write_bytes(orjson.dumps({"files": _hashes(_base_of(adapter))}))
+
+
+BASE_NOTE = "base.json"
+"""Beside a LoRA: the weight files of its base by hash, so that one that was trained again is not taken for it."""
 
 
 def weights_of(folder: Path) -> Path:
@@ -197,7 +205,22 @@ def _base_of(adapter: Path) -> Path:
         raise ModelCorruptError(f"{adapter} is no description of a LoRA: {error}") from None
     if not base.is_dir():
         raise ModelNotFoundError(f"{adapter} names the base {base}, which is no folder: put it there, or name another")
+    note = adapter.with_name(BASE_NOTE)
+    if note.is_file() and orjson.loads(note.read_bytes())["files"] != _hashes(base):
+        raise ModelCorruptError(
+            f"{adapter.parent} is a LoRA of a base that was in {base}, and whose weights are no longer there: put that "
+            "base back, or train the LoRA again",
+            details={"model": str(adapter.parent), "base": str(base)},
+        )
     return base
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def with_lora(model: CausalModel, rank: int, alpha: int | None = None) -> CausalModel:

@@ -15,6 +15,8 @@ import orjson
 import pytest
 import torch
 
+from bump_edge.errors import ModelCorruptError, UsageError
+from export.source import look_at
 from tests.training.planted import COMMON, write_log
 from tests.training.tiny import write_model
 from training.evaluate import EvaluateConfig
@@ -80,6 +82,18 @@ def test_a_lora_and_bfloat16_are_other_weights(base: Path) -> None:
         assert torch.equal(half[key], weight.to(torch.bfloat16)), key
     assert evaluate(settings(base, model=str(base / "lora"), bfloat16=True))["users"] == 6
     assert not is_checkpoint(base / "users")
+
+
+def test_a_lora_whose_base_was_trained_again_is_refused(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", texts=COMMON)
+    with_lora(load(tmp_path / "model", trainable=True), 2).save(tmp_path / "lora")
+    assert load(tmp_path / "lora").model is not None
+    assert look_at(tmp_path / "lora").base == tmp_path / "model"
+    write_model(tmp_path / "model", texts=COMMON, seed=7)
+    with pytest.raises(ModelCorruptError, match="no longer there"):
+        load(tmp_path / "lora")
+    with pytest.raises(UsageError, match="not those that the LoRA was trained on"):
+        look_at(tmp_path / "lora")
 
 
 def test_the_run_of_the_stage_judge_is_a_judge_beside_others(
