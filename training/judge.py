@@ -13,7 +13,7 @@ before they are trained (this stage prints it).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from training import packing, prefixes, runs
 from training.assessment import assess, table_lines
 from training.config import as_json, check_ranges
 from training.histories import folds_of
-from training.judges import LETTERS, PROMPT, render
-from training.language_judges import LanguageModel, ListwiseLogits, parts_of
+from training.judges import LETTERS, PROMPT, Judge, render
+from training.language_judges import parts_of
 from training.lessons import Lesson, Lessons, users_by_dataset
 from training.models import CausalModel, load, missing, with_lora
 from training.opening import open_judge
@@ -117,9 +117,15 @@ def run(config: JudgeConfig) -> dict[str, Any]:
         "tokens": _total(folder.rows(), "tokens"),
     }
     folder.save_model(model.save)
-    before = _measured(config, config.model, test, folder.out / "before.json")
-    after = _measured(config, folder.model, test, folder.out / "after.json")
-    others = {name: _others(name, config, test, folder) for name in config.compare}
+
+    def measured(name: str, weights: Path, kind: str = "listwise-logits") -> dict[str, Any]:
+        def opened() -> Judge:
+            return open_judge(kind, model=weights, bfloat16=config.bfloat16)
+
+        return _measured(config, opened, test, folder.out / f"{name}.json")
+
+    before, after = measured("before", config.model), measured("after", folder.model)
+    others = {name: measured(f"other-{name}", folder.model, name) for name in config.compare}
     for line in table_lines({"before": before, "after": after, **others}):
         say(line)
     return folder.finish({**summary, "before": before, "after": after, "others": others})
@@ -218,24 +224,12 @@ def loss_of(model: CausalModel, letters: Sequence[int], lesson: Lesson) -> tuple
     return (losses * torch.tensor(weights, device=scores.device)).sum(), tree.size, right
 
 
-def _measured(config: JudgeConfig, model: Path, test: Any, path: Path) -> dict[str, Any]:
-    """What `assess` says of a model; kept in `path`, so that a resumed run does not measure again."""
+def _measured(config: JudgeConfig, open_one: Callable[[], Judge], test: Any, path: Path) -> dict[str, Any]:
+    """What `assess` says of a judge; kept in `path`, so that a resumed run does not measure again."""
     if path.is_file():
         known: dict[str, Any] = orjson.loads(path.read_bytes())
         return known
-    judge = ListwiseLogits(LanguageModel(load(model, dtype="bfloat16" if config.bfloat16 else "float32")))
-    found = assess(judge, test, candidates=config.candidates, shuffles=config.shuffles, seed=config.seed)
-    runs.replace_file(path, orjson.dumps(found, option=orjson.OPT_INDENT_2))
-    return found
-
-
-def _others(name: str, config: JudgeConfig, test: Any, folder: runs.Run) -> dict[str, Any]:
-    path = folder.out / f"other-{name}.json"
-    if path.is_file():
-        known: dict[str, Any] = orjson.loads(path.read_bytes())
-        return known
-    judge = open_judge(name, model=folder.model, bfloat16=config.bfloat16)
-    found = assess(judge, test, candidates=config.candidates, shuffles=config.shuffles, seed=config.seed)
+    found = assess(open_one(), test, candidates=config.candidates, shuffles=config.shuffles, seed=config.seed)
     runs.replace_file(path, orjson.dumps(found, option=orjson.OPT_INDENT_2))
     return found
 
