@@ -29,6 +29,7 @@ from typing import Any
 import orjson
 
 from bump_edge.errors import BumpEdgeError, ModelError, UsageError
+from bump_edge.models.adding import sync
 from bump_edge.models.manifest import MANIFEST, ModelFile, ModelManifest
 from bump_edge.models.registry import check_name, default_name
 from export.progress import say
@@ -116,7 +117,7 @@ def writing(target: Path, *, force: bool = False) -> Iterator[Artefact]:
     try:
         yield artefact
         for path in [*artefact.folder.iterdir(), artefact.folder]:
-            _sync(path)
+            sync(path)
         _check_free(target, force)
         _put(work, target)
     except BumpEdgeError:
@@ -177,7 +178,7 @@ def _put(work: Path, target: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
-    _sync(target.parent)
+    sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -211,16 +212,6 @@ def _runs(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _sync(path: Path) -> None:
-    if os.name != "posix" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritten(target: Path, error: OSError) -> ModelError:

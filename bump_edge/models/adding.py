@@ -101,8 +101,8 @@ def add(
         manifest = replace(manifest, added_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"))
         (work / MANIFEST).write_bytes(orjson.dumps(manifest.as_dict(), option=orjson.OPT_INDENT_2))
         for file in work.iterdir():
-            _sync(file)
-        _sync(work)
+            sync(file)
+        sync(work)
         _put(work, target, force=force)
     except OSError as error:
         raise _unwritten(settings.models, error) from error
@@ -213,10 +213,10 @@ def _put(work: Path, target: Path, *, force: bool) -> None:
                     details={"name": target.name},
                 ) from error
             raise
-    _sync(target.parent)
+    sync(target.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have the system write a file, or a folder's entries, to the disk."""
     if os.name != "posix" and path.is_dir():
         return

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +13,7 @@ import pytest
 import torch
 
 from bump_edge.errors import EmptyHistoryError, UsageError
+from tests.training.killing import finished, killed, sealed
 from tests.training.planted import COMMON, write_log
 from tests.training.test_lessons import users
 from tests.training.tiny import write_model
@@ -27,7 +25,6 @@ from training.models import CausalModel, load
 from training.prepare import PrepareConfig
 from training.prepare import run as prepare
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS = 8
 
 
@@ -100,17 +97,6 @@ def arguments(folders: tuple[Path, Path], out: Path) -> list[str]:
     return [sys.executable, "-m", "training", "judge", *(f"--{key}={value}" for key, value in given.items())]
 
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def finished(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1, done.stdout  # the summary, and nothing else
-    summary: dict[str, Any] = orjson.loads(done.stdout)
-    return summary
-
-
 def untimed(found: Any) -> Any:
     """Measures without seconds."""
     if isinstance(found, dict):
@@ -119,21 +105,9 @@ def untimed(found: Any) -> Any:
 
 
 def test_a_killed_run_goes_on_to_where_an_unbroken_one_ends(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    probe = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
-    sealed = ["unshare", "-rn"] if probe.returncode == 0 else []
-    unbroken = finished([*sealed, *arguments(folders, tmp_path / "a")])
+    unbroken = finished([*sealed(), *arguments(folders, tmp_path / "a")])
     command = arguments(folders, tmp_path / "b")
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "b" / "checkpoint-4" / "complete.json").exists():
-        assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert not (tmp_path / "b" / "summary.json").exists()
+    killed(command, tmp_path / "b", 4)
     resumed = finished(command)
     logs = [[orjson.loads(line) for line in (tmp_path / name / "log.jsonl").read_bytes().splitlines()] for name in "ab"]
     losses = [[(row["step"], row["loss"], row["tokens"]) for row in rows if "loss" in row] for rows in logs]

@@ -15,6 +15,7 @@ import pytest
 
 from bump_edge.errors import BackendUnavailableError, ModelCorruptError, ModelNotFoundError, UsageError
 from tests.training import planted, tiny
+from tests.training.killing import sealed
 from tests.training.policies import write_policy
 from training import base
 from training.base import BaseConfig
@@ -23,12 +24,6 @@ pytest.importorskip("trl")
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ROOT / "training" / "recipes"
-
-
-def sealed() -> list[str]:
-    """What takes a command's network away, where the machine lets us."""
-    probe = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
-    return ["unshare", "-rn"] if probe.returncode == 0 else []
 
 
 def stage(name: str, recipe: str, place: Path, sets: dict[str, object], before: list[str]) -> dict[str, Any]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from bump_edge import Interaction, Profiler, Store, build_messages
 from bump_edge.context import messages_of_profile
 from bump_edge.errors import EmptyHistoryError, InputError, UsageError
 from bump_edge.profile_block import PREAMBLE
+from tests.training.killing import killed
 from tests.training.planted import name_of
 from tests.training.tiny import write_model
 from training.histories import User, split_of
@@ -30,8 +27,6 @@ from training.sft_backbone import QUESTION, Cases, SftConfig, case_of, run
 
 # transformers warns of itself
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 KINDS = ("tea", "lamp", "boot", "map")
 
 
@@ -102,18 +97,7 @@ def test_a_killed_run_goes_on_to_where_an_unbroken_one_ends(base: Path, tmp_path
         "save-every": 2, "log-every": 1, "rounds": 100,
     }  # fmt: skip
     given = [part for key, value in flags.items() for part in (f"--{key}", str(value))]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "training", "sft-backbone", *given], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "b" / "checkpoint-4" / "complete.json").exists():
-        assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert not (tmp_path / "b" / "summary.json").exists()
+    killed([sys.executable, "-m", "training", "sft-backbone", *given], tmp_path / "b", 4)
     resumed = run(config(base, tmp_path / "b"))
     for key in ("tokens", "examples", "train_users", "test_users", "before"):
         assert resumed[key] == unbroken[key]

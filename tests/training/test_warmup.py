@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 import torch
 
 from bump_edge.errors import EmptyHistoryError, InputError, ModelNotFoundError, UsageError
+from tests.training.killing import finished, killed, sealed
 from tests.training.planted import write_log
 from tests.training.tiny import write_model
 from training.models import load
@@ -24,7 +21,6 @@ from training.supervised import loss_of, losses_of
 from training.teaching import Lesson, Teacher
 from training.warmup import Rows, WarmupConfig, row_of, run
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS = 24
 
 
@@ -48,17 +44,6 @@ def arguments(folders: tuple[Path, Path], out: Path, **settings: object) -> list
     return [sys.executable, "-m", "training", "warmup", *(part for flag in flags for part in flag)]
 
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def finished(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1, done.stdout  # the summary, and nothing else
-    summary: dict[str, Any] = orjson.loads(done.stdout)
-    return summary
-
-
 def losses(out: Path) -> dict[int, float]:
     rows = [orjson.loads(line) for line in (out / "log.jsonl").read_bytes().splitlines()]
     assert len(rows) == len({(row["step"], "loss" in row) for row in rows})  # no step twice
@@ -66,23 +51,10 @@ def losses(out: Path) -> dict[int, float]:
 
 
 def test_a_killed_run_goes_on_to_where_an_unbroken_one_ends(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    # without any network at all, where the machine lets us take it away
-    probe = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
-    sealed = ["unshare", "-rn"] if probe.returncode == 0 else []
-    unbroken = finished([*sealed, *arguments(folders, tmp_path / "a")])
+    unbroken = finished([*sealed(), *arguments(folders, tmp_path / "a")])
     assert unbroken["validation_loss"]["after"] < unbroken["validation_loss"]["before"]
     command = arguments(folders, tmp_path / "b")
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "b" / "checkpoint-8" / "complete.json").exists():
-        assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert not (tmp_path / "b" / "summary.json").exists()
+    killed(command, tmp_path / "b", 8)
     resumed = finished(command)
     assert losses(tmp_path / "b") == pytest.approx(losses(tmp_path / "a"), abs=1e-4)
     assert resumed["validation_loss"] == pytest.approx(unbroken["validation_loss"], abs=1e-5)
