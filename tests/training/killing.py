@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -43,3 +44,29 @@ def killed(command: list[str], out: Path, step: int) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (out / "summary.json").exists()
+
+
+KILLED_AT_RENAME = """
+import os, runpy, signal, sys
+folder, left = sys.argv[1], int(sys.argv[2])
+def seen(event, args):
+    global left
+    if event == "os.rename" and os.fsdecode(args[1]).startswith(folder):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(seen)
+sys.argv = sys.argv[3:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def killed_at_rename(module: str, arguments: list[str], folder: Path, number: int) -> bool:
+    """Run a module that dies when it is about to rename something into `folder` for the `number`-th time, from 1.
+
+    No race: the process kills itself at that very point. False where it ends well before it gets there.
+    """
+    command = [sys.executable, "-c", KILLED_AT_RENAME, str(folder), str(number), module, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, timeout=120, check=False)
+    assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
+    return done.returncode != 0

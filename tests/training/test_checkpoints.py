@@ -17,6 +17,7 @@ import torch
 
 from bump_edge.errors import ModelCorruptError, UsageError
 from export.source import look_at
+from tests.training.killing import ENVIRONMENT, ROOT, killed_at_rename
 from tests.training.planted import COMMON, write_log
 from tests.training.tiny import write_model
 from training.evaluate import EvaluateConfig
@@ -31,8 +32,6 @@ from training.profiles import read_profiles
 
 # transformers warns of itself
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +142,6 @@ def test_a_killed_evaluation_leaves_nothing_half_written_and_ends_the_same(base:
         "max-tokens": 8, "rounds": 50, "users": 12,
     }  # fmt: skip
     given = [part for key, value in flags.items() for part in (f"--{key}", str(value))]
-    command = [sys.executable, "-m", "training", "evaluate", *given, "--out"]
     evaluate(
         EvaluateConfig(
             data=base / "users", model=str(base / "model"), split="train", judges=("bm25",), visible=4, max_tokens=8,
@@ -151,17 +149,18 @@ def test_a_killed_evaluation_leaves_nothing_half_written_and_ends_the_same(base:
         )
     )  # fmt: skip
     whole, out = files(tmp_path / "whole"), tmp_path / "out"
-    moments: list[Callable[[Path], bool]] = [
-        lambda errors: b"writes 12 profiles" in errors.read_bytes(),
-        lambda _: (out / "profiles.jsonl").exists(),  # in the middle of writing the folder
-    ]
-    for happened in moments:
-        assert kill_when([*command, str(out)], happened, tmp_path / "errors")
-        left = files(out)
-        shown = {name: data for name, data in left.items() if not name.startswith(".")}
+    stage = ["evaluate", *given, "--out", str(out)]
+    command = [sys.executable, "-m", "training", *stage]
+    assert kill_when(command, lambda errors: b"writes 12 profiles" in errors.read_bytes(), tmp_path / "errors")
+    assert not any(name in whole for name in files(out))
+    for number in range(1, len(whole) + 2):  # before each file of the folder is there
+        killed = killed_at_rename("training", stage, out, number)
+        shown = {name: data for name, data in files(out).items() if not name.startswith(".")}
+        assert len(shown) == (number - 1 if killed else len(whole))
         assert all(whole[name] == data for name, data in shown.items())
-        assert "evaluation.json" not in shown
-    done = subprocess.run([*command, str(out)], cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
+        assert ("evaluation.json" in shown) is not killed
+    assert number == len(whole) + 1
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert files(out) == whole
     assert orjson.loads(whole["evaluation.json"])["users"] == 12
