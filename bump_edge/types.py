@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -209,6 +210,22 @@ class HistoryStats:
     rating_mean: float | None = None
     rating_min: float | None = None
     rating_max: float | None = None
+
+    @classmethod
+    def of(cls, history: Sequence[Interaction]) -> HistoryStats:
+        """The facts that the store would count about `history`."""
+        ratings = [i.rating for i in history if i.rating is not None]
+        times = [i.timestamp for i in history if i.timestamp is not None]
+        return cls(
+            count=len(history),
+            first=min(times, default=None),
+            last=max(times, default=None),
+            types=dict(Counter(i.type for i in history if i.type).most_common()),
+            rated=len(ratings),
+            rating_mean=sum(ratings) / len(ratings) if ratings else None,
+            rating_min=min(ratings, default=None),
+            rating_max=max(ratings, default=None),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""``python -m export COMMAND --model FOLDER --out FOLDER [options]``.
+"""``python -m export COMMAND --model FOLDER [options]``.
 
 Progress goes to stderr; the last line of stdout is one JSON object, the summary, or ``{"error": …}``. Exit codes are
 those of `bump_edge.errors`: 2 for an option that makes no sense.
@@ -27,6 +27,8 @@ COMMANDS = {
     "gguf": ("export.gguf", "GgufOptions", "a file for llama.cpp"),
     "judge": ("export.judge", "JudgeOptions", "a trained judge, in either format"),
     "trim": ("export.trim", "TrimOptions", "a smaller checkpoint: LoRA merged, vocabulary pruned, layers dropped"),
+    "verify": ("export.verify", "VerifyOptions", "what one export keeps of its checkpoint, into its manifest"),
+    "report": ("export.report", "ReportOptions", "the price of several exports, side by side"),
 }
 """The subcommands: module, the dataclass of its options, what it writes."""
 
@@ -66,10 +68,6 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
         command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
         command.add_argument("--model", type=Path, required=True, help="the checkpoint, or a LoRA")
         command.add_argument("--base", type=Path, help="the base of a LoRA, where it is not at the place it names")
-        command.add_argument("--out", type=Path, required=True, help="the folder to write")
-        command.add_argument("--name", help="what the model is called; by default after --out")
-        command.add_argument("--licence", help="of the base; by default what its README says")
-        command.add_argument("--force", action="store_true", help="replace what is at --out")
         _ARGUMENTS[name](command)
     given = vars(parser.parse_args(list(arguments)))
     chosen = given.pop("command")
@@ -82,7 +80,43 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
     return {"command": chosen, **result}
 
 
+def _artefact(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--name", help="what the model is called; by default after --out")
+    parser.add_argument("--licence", help="of the base; by default what its README says")
+    parser.add_argument("--force", action="store_true", help="replace what is at --out")
+
+
+def _measure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="histories, not trained on")
+    parser.add_argument("--tokens", type=int, help="prompt tokens to compare next tokens on; 2000 by default")
+    parser.add_argument("--users", type=int, help="whose profiles are judged; 200 by default, 0 for none")
+    parser.add_argument("--split", help="train, validation, test (the default) or all")
+    parser.add_argument("--judges", type=_words, metavar="NAME,NAME", help="minilm,bm25 by default")
+    parser.add_argument("--visible", type=int, help="interactions that a prompt shows; 40 by default")
+    parser.add_argument("--max-words", type=int, help="of a profile; 80 by default")
+    parser.add_argument("--max-tokens", type=int, help="of a profile; 120 by default")
+    parser.add_argument("--speed-profiles", type=int, help="profiles a round, for the speed; 4 by default")
+    parser.add_argument("--rounds", type=int, help="of measuring the speed; 3 by default")
+    parser.add_argument("--threads", type=int, help="of the runtime, for the speed; by default its own choice")
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--artefact", type=Path, required=True, metavar="FOLDER", help="what an export wrote")
+    _measure(parser)
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--artefact", type=Path, nargs="+", required=True, metavar="FOLDER", help="what exports wrote")
+    parser.add_argument("--out", type=Path, required=True, help="the folder for report.md, report.json and report.png")
+    parser.add_argument("--tolerance", type=float, help="what the default may lose of the NDCG; 0.01 by default")
+    parser.add_argument("--force", action="store_true", help="replace a report that is there")
+    _measure(parser)
+
+
 def _onnx(parser: argparse.ArgumentParser) -> None:
+    if parser.prog.endswith(" onnx"):
+        _artefact(parser)
     parser.add_argument("--precision", help="fp32, fp16, int8 or int4 (the default)")
     parser.add_argument("--provider", help="cpu (the default) or cuda")
     parser.add_argument("--block-size", type=int, help="of int4 and int8: 16, 32 (the default), 64, 128 or 256")
@@ -92,6 +126,8 @@ def _onnx(parser: argparse.ArgumentParser) -> None:
 
 
 def _gguf(parser: argparse.ArgumentParser) -> None:
+    if parser.prog.endswith(" gguf"):
+        _artefact(parser)
     parser.add_argument("--type", help="F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q4_K_M (the default) or Q4_0")
     parser.add_argument(
         "--calibration", type=Path, nargs="+", metavar="FILE", help="histories for an importance matrix"
@@ -102,17 +138,23 @@ def _gguf(parser: argparse.ArgumentParser) -> None:
 
 
 def _judge(parser: argparse.ArgumentParser) -> None:
+    _artefact(parser)
     parser.add_argument("--format", choices=("onnx", "gguf"), required=True, help="which runtime")
     _onnx(parser)
     _gguf(parser)
 
 
 def _trim(parser: argparse.ArgumentParser) -> None:
+    _artefact(parser)
     parser.add_argument(
         "--corpus", type=Path, nargs="+", metavar="FILE", help="histories or texts: prune to their tokens"
     )
     parser.add_argument("--coverage", type=float, help="share of the corpus's tokens to keep; 0.999 by default")
     parser.add_argument("--drop-layers", type=_numbers, metavar="N,N", help="layers to leave out, counted from 0")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -122,7 +164,7 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r}: expected numbers with commas between") from None
 
 
-_ARGUMENTS = {"onnx": _onnx, "gguf": _gguf, "judge": _judge, "trim": _trim}
+_ARGUMENTS = {"onnx": _onnx, "gguf": _gguf, "judge": _judge, "trim": _trim, "verify": _verify, "report": _report}
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

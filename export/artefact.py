@@ -85,8 +85,7 @@ class Artefact:
             licence=licence,
             extra=dict(extra or {}),
         )
-        whole = orjson.dumps(manifest.as_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
-        (self.folder / MANIFEST).write_bytes(whole + b"\n")
+        (self.folder / MANIFEST).write_bytes(_manifest_bytes(manifest.as_dict()))
         return manifest
 
 
@@ -131,6 +130,37 @@ def writing(target: Path, *, force: bool = False) -> Iterator[Artefact]:
     finally:
         if not (work / "old").exists():
             shutil.rmtree(work, ignore_errors=True)
+
+
+def stamp(folder: Path, figures: Mapping[str, Any]) -> None:
+    """Put what was measured into the manifest of the artefact in `folder`, in place of what was there.
+
+    Raises:
+        ModelError: it cannot be written; the manifest is as it was.
+    """
+    path = folder / MANIFEST
+    replace_file(path, _manifest_bytes(orjson.loads(path.read_bytes()) | {"figures": dict(figures)}))
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old bytes or the new ones.
+
+    Raises:
+        ModelError: it cannot be written; what was there is as it was.
+    """
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_bytes(data)
+        sync(new)
+        new.rename(path)
+        sync(path.parent)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise _unwritten(path, error) from error
+
+
+def _manifest_bytes(content: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bump_edge.errors import InputError, NotFoundError
-from bump_edge.prompts import LANGUAGES, SYSTEM, UPDATE_SYSTEM, render_interaction
+from bump_edge.prompts import LANGUAGES, SYSTEM, UPDATE_SYSTEM, Prompt, render_interaction
 from bump_edge.readers import read
+from bump_edge.types import HistoryStats, Interaction
 
 TEMPLATE_TEXTS = (
     *(
@@ -56,3 +57,28 @@ def _lines(path: Path) -> Iterator[str]:
     else:
         for interaction in read(path):
             yield f"- {render_interaction(interaction)}\n"
+
+
+def histories_of(path: Path, *, users: int) -> list[list[Interaction]]:
+    """The histories of the first `users` (≥ 1) users of a history file, in its order.
+
+    Raises:
+        NotFoundError, InputError: the file is not there, cannot be read, or holds no interaction.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"there is no file {path}: expected a history", details={"path": str(path)})
+    found: dict[str, list[Interaction]] = {}
+    for interaction in read(path):
+        if interaction.user_id in found or len(found) < users:
+            found.setdefault(interaction.user_id, []).append(interaction)
+    if not found:
+        raise InputError(f"{path} holds no interaction: expected a history", details={"path": str(path)})
+    return list(found.values())
+
+
+def prompts_of(path: Path, *, visible: int, max_words: int) -> list[Prompt]:
+    """What the device would ask of each user of a history file: their last `visible` interactions, and their facts."""
+    return [
+        Prompt(interactions=tuple(history[-visible:]), stats=HistoryStats.of(history), max_words=max_words)
+        for history in histories_of(path, users=10**9)
+    ]

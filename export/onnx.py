@@ -9,7 +9,6 @@ computed: 1 float32, 2 float16, 3 bfloat16, 4 int8. The device must have the pro
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from bump_edge.errors import ModelError, UsageError
 from export.artefact import is_full, writing
 from export.checkpoint import chat_format, finish, load_tokenizer, parameters_of, plain
 from export.options import ExportOptions, check_one_of
+from export.processes import environment
 from export.progress import say
 from export.source import look_at
 
@@ -134,10 +134,3 @@ def build(checkpoint: Path, folder: Path, scratch: Path, options: OnnxOptions) -
     for path in list(folder.iterdir()):
         if not path.is_file():
             raise ModelError(f"onnxruntime-genai's builder wrote {path.name}, which is no file: expected files alone")
-
-
-def environment() -> dict[str, str]:
-    """The environment of a tool that must not reach the network."""
-    off = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
-    quiet = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "ORT_GENAI_TELEMETRY_DISABLED", "PYTHONSAFEPATH")
-    return {**os.environ, **dict.fromkeys([*off, *quiet], "1"), "PYTHONIOENCODING": "utf-8"}

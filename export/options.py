@@ -21,6 +21,13 @@ def check_one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
         )
 
 
+def check_at_least(options: object, **least: int) -> None:
+    """Raise `UsageError` unless each named option is at least the number given."""
+    for name, low in least.items():
+        if getattr(options, name) < low:
+            raise UsageError(f"{name} is {getattr(options, name)}: expected at least {low}", details={"option": name})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportOptions:
     """Which checkpoint goes where.

@@ -23,9 +23,9 @@ from bump_edge.errors import EmptyHistoryError, UsageError
 from bump_edge.models import open_model
 from bump_edge.prompts import Prompt
 from bump_edge.settings import load
-from bump_edge.types import Interaction
+from bump_edge.types import HistoryStats, Interaction
 from training.config import check_ranges
-from training.histories import judged_text, prompt_of, stats_of
+from training.histories import judged_text, prompt_of
 from training.prepare import read_shards
 
 
@@ -183,7 +183,9 @@ class Stream:
 
 
 def _update(profile: str, before: Sequence[Interaction], new: int, cuts: Cuts) -> Prompt:
-    return Prompt(interactions=tuple(before[-new:]), stats=stats_of(before), profile=profile, max_words=cuts.max_words)
+    return Prompt(
+        interactions=tuple(before[-new:]), stats=HistoryStats.of(before), profile=profile, max_words=cuts.max_words
+    )
 
 
 def dataset_of(stream: Stream, rows: int) -> Any:

@@ -157,25 +157,9 @@ def judged_text(interaction: Interaction) -> str:
     return ". ".join(part for part in (interaction.item, interaction.text, *labels) if part)
 
 
-def stats_of(history: Sequence[Interaction]) -> HistoryStats:
-    """The facts about a history that the store would count."""
-    ratings = [i.rating for i in history if i.rating is not None]
-    times = [i.timestamp for i in history if i.timestamp is not None]
-    return HistoryStats(
-        count=len(history),
-        first=min(times, default=None),
-        last=max(times, default=None),
-        types=dict(Counter(i.type for i in history if i.type).most_common()),
-        rated=len(ratings),
-        rating_mean=sum(ratings) / len(ratings) if ratings else None,
-        rating_min=min(ratings, default=None),
-        rating_max=max(ratings, default=None),
-    )
-
-
 def prompt_of(history: Sequence[Interaction], *, visible: int = VISIBLE, max_words: int = 80) -> Prompt:
     """The prompt for a visible history: its last `visible` interactions."""
-    return Prompt(interactions=tuple(history[-visible:]), stats=stats_of(history), max_words=max_words)
+    return Prompt(interactions=tuple(history[-visible:]), stats=HistoryStats.of(history), max_words=max_words)
 
 
 def raw_text(history: Sequence[Interaction], *, visible: int = VISIBLE) -> str:

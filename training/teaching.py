@@ -15,8 +15,8 @@ from bump_edge.errors import EmptyHistoryError, UsageError
 from bump_edge.profiler.checks import check
 from bump_edge.profiler.selection import choose
 from bump_edge.prompts import Prompt
-from bump_edge.types import Interaction
-from training.histories import User, prompt_of, stats_of
+from bump_edge.types import HistoryStats, Interaction
+from training.histories import User, prompt_of
 from training.wording import Draft, draft, rewrite, text_of
 
 WRITE, UPDATE = "write", "update"
@@ -172,7 +172,9 @@ class Teacher:
         standing = check(text_of(old), before)
         if not standing.evidence or standing.dropped:
             return before, "", lambda _: ""
-        bare = Prompt(interactions=(), stats=stats_of(history), profile=standing.text, max_words=self._lesson.max_words)
+        bare = Prompt(
+            interactions=(), stats=HistoryStats.of(history), profile=standing.text, max_words=self._lesson.max_words
+        )
         new = choose(history[-count:], budget=UPDATE_TOKENS, count_tokens=self._count_tokens, render=bare.render)
         prompt = replace(bare, interactions=new)
 

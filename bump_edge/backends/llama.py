@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bump_edge.backends import chat
 from bump_edge.backends.answer import Answer
@@ -28,7 +28,12 @@ from bump_edge.backends.llama_library import (
     silence,
     usable_cores,
 )
+from bump_edge.backends.llama_vocabulary import LlamaVocabulary
 from bump_edge.errors import CancelledError, GenerationError, ModelCorruptError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _DECODE = 256  # tokens a call while reading a prompt: between two calls the work can be stopped
 _CELLS = 512  # a sequence's share of the context is a multiple of this, in tokens
@@ -102,7 +107,7 @@ class LlamaModel:
         if not api.llama_model_has_decoder(self._model) or api.llama_model_has_encoder(self._model):
             self.close()
             raise ModelCorruptError(f"{path.name} is no decoder-only model: expected one that writes text")
-        self._vocab = api.llama_model_get_vocab(self._model)
+        self._vocab = LlamaVocabulary(api, self._model)
         trained = api.llama_model_n_ctx_train(self._model)
         self.context_tokens = context_tokens or min(trained or 8192, 8192)
         self.batch_size = batch_size
@@ -112,13 +117,12 @@ class LlamaModel:
         self._batch = api.llama_batch_init(max(_DECODE, batch_size), 0, 1)
         self._prefix: list[int] = []
         self._wanted: list[int] = []
-        self._special: dict[str, int | None] = {}
         self._busy = False
-        self.format = chat.choose(lambda text: self._special_id(text) is not None)
-        self._ends = {i for text in self.format.end if (i := self._special_id(text)) is not None}
+        self.format = chat.choose(lambda text: self._vocab.special_id(text) is not None)
+        self._ends = {i for text in self.format.end if (i := self._vocab.special_id(text)) is not None}
         # The first decode is where a wrong build crashes: better when the model is opened.
         self._make_room(min(2 * _CELLS, self.context_tokens))
-        self._decode([(self._warm_up_token(), 0, 1, True)])
+        self._decode([(max(self._vocab.bos, 0), 0, 1, True)])
         api.llama_memory_seq_rm(self._memory, 1, -1, -1)
 
     def _make_room(self, needed: int) -> None:
@@ -163,10 +167,6 @@ class LlamaModel:
             self.api.llama_free(self._context)
         self._context, self._capacity, self._prefix = None, 0, []
 
-    def _warm_up_token(self) -> int:
-        bos = self.api.llama_vocab_bos(self._vocab)
-        return bos if bos >= 0 else 0
-
     def describe(self) -> dict[str, str | int]:
         """What a host must know: the context's size in tokens, and what a fingerprint says about how it computes."""
         return {
@@ -184,33 +184,61 @@ class LlamaModel:
             self.api.llama_model_free(self._model)
         self._model = None
 
-    def _special_id(self, text: str) -> int | None:
-        """The id of the one special token that is written like `text`, if the vocabulary has it."""
-        if text not in self._special:
-            ids = self._encode(text, special=True)
-            alone = len(ids) == 1 and self.api.llama_vocab_get_text(self._vocab, ids[0]) == text.encode()
-            self._special[text] = ids[0] if alone else None
-        return self._special[text]
-
-    def _encode(self, text: str, *, special: bool = False) -> list[int]:
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8
-        ids = (ctypes.c_int32 * room)()
-        count = self.api.llama_tokenize(self._vocab, data, len(data), ids, room, False, special)
-        if count < 0:
-            raise GenerationError(f"llama.cpp cannot tokenise a text of {len(data)} bytes")
-        return list(ids[:count])
-
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` takes as content."""
-        return len(self._encode(text)) if text else 0
+        return len(self._vocab.encode(text)) if text else 0
 
-    def _tokens(self, messages: chat.Messages) -> tuple[list[int], int]:
-        rendered = self.format.render(messages)
-        tokens, fixed = chat.tokenize(rendered, lambda text: self._special_id(text) or 0, self._encode)
-        if self.format.bos is None and self.api.llama_vocab_get_add_bos(self._vocab):
-            tokens, fixed = [self.api.llama_vocab_bos(self._vocab), *tokens], fixed + 1
+    def tokens_of(self, messages: chat.Messages) -> tuple[list[int], int]:
+        """The tokens that the model reads of chat messages, and how many of them are the fixed prefix."""
+        tokens, fixed = chat.tokenize(
+            self.format.render(messages), lambda text: self._vocab.special_id(text) or 0, self._vocab.encode
+        )
+        if self.format.bos is None and self._vocab.adds_bos:
+            tokens, fixed = [self._vocab.bos, *tokens], fixed + 1
         return tokens, fixed
+
+    def logits(self, tokens: Sequence[int], *, adapter: Path | None = None) -> NDArray[np.float32]:
+        """What the model makes of `tokens`: (tokens, vocabulary); row n holds the logits of what follows ``tokens[n]``.
+
+        For measuring. A kept prefix is forgotten.
+
+        Args:
+            tokens: at most `context_tokens`.
+            adapter: a LoRA as GGUF to put on top, for this call.
+
+        Raises:
+            UsageError: there are too many tokens, a stream is still open, or the adapter is not for this model.
+        """
+        import numpy as np
+
+        if self._busy or not 0 < len(tokens) <= self.context_tokens:
+            raise UsageError(
+                f"{len(tokens)} tokens{' while a stream is open' if self._busy else ''}: expected 1 to "
+                f"{self.context_tokens}, and no open stream"
+            )
+        self._make_room(len(tokens) + 1)
+        if adapter is not None:
+            self._put_on(adapter)
+        width = self._vocab.size
+        rows = np.empty((len(tokens), width), dtype=np.float32)
+        try:
+            for start in range(0, len(tokens), _DECODE):
+                part = tokens[start : start + _DECODE]
+                self._decode([(token, start + n, 1, True) for n, token in enumerate(part)])
+                for n in range(len(part)):
+                    found = self.api.llama_get_logits_ith(self._context, n)
+                    rows[start + n] = np.ctypeslib.as_array(found, (width,))
+        finally:
+            self._free_context()  # the adapter with it
+        return rows
+
+    def _put_on(self, adapter: Path) -> None:
+        lora = self.api.llama_adapter_lora_init(self._model, os.fsencode(adapter))
+        if not lora:
+            raise UsageError(f"{adapter.name} is no LoRA for {self._name}", details={"log": log_tail()})
+        status = self.api.llama_set_adapters_lora(self._context, (type(lora) * 1)(lora), 1, (ctypes.c_float * 1)(1.0))
+        if status != 0:
+            raise GenerationError(f"llama.cpp cannot use the LoRA {adapter.name} (status {status})")
 
     def stream(
         self, prompts: Sequence[chat.Messages], options: GenerationOptions, check: Callable[[], None]
@@ -230,7 +258,7 @@ class LlamaModel:
             raise UsageError("another stream of this model is still open: read it to its end or close it first")
         waiting: deque[_Sequence] = deque()
         for index, messages in enumerate(prompts):
-            tokens, fixed = self._tokens(messages)
+            tokens, fixed = self.tokens_of(messages)
             check_fits(len(tokens), options, self.context_tokens)
             waiting.append(_Sequence(index, tokens, fixed, answer=Answer((*options.stop, *self.format.stop))))
         self._make_room(max((len(s.tokens) + options.max_tokens for s in waiting), default=1))
@@ -257,7 +285,7 @@ class LlamaModel:
     ) -> _Sequence:
         """Read a prompt. Each is read by itself, so that its numbers do not depend on who else is in the batch."""
         sequence.seq = min(set(range(1, self._lanes + 1)) - {s.seq for s in active})
-        sequence.sampler = sampler_chain(self.api, options, self.api.llama_vocab_n_tokens(self._vocab))
+        sequence.sampler = sampler_chain(self.api, options, self._vocab.size)
         sequence.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         active.append(sequence)
         prefix = sequence.tokens[: sequence.fixed]
@@ -316,11 +344,11 @@ class LlamaModel:
                 "the model computes numbers that are not finite: its weights are damaged, or do not run here; "
                 "`bump-edge models verify` compares them with what was added"
             )
-        if token in self._ends or self.api.llama_vocab_is_eog(self._vocab, token):
+        if token in self._ends or self._vocab.ends(token):
             return self._finish(sequence, "", 0, "stop")
         sequence.written += 1
         sequence.next_token = token
-        text = sequence.answer.feed(sequence.decoder.decode(self._piece(token)))
+        text = sequence.answer.feed(sequence.decoder.decode(self._vocab.piece(token)))
         if sequence.answer.stopped:
             return self._finish(sequence, text, 1, "stop")
         if sequence.written >= options.max_tokens:
@@ -343,12 +371,3 @@ class LlamaModel:
             self.api.llama_sampler_free(sequence.sampler)
             self.api.llama_memory_seq_rm(self._memory, sequence.seq, -1, -1)
         sequence.sampler = None
-
-    def _piece(self, token: int) -> bytes:
-        room = 64
-        while True:
-            buffer = ctypes.create_string_buffer(room)
-            size = self.api.llama_token_to_piece(self._vocab, token, buffer, room, 0, False)
-            if size >= 0:
-                return buffer.raw[:size]
-            room = -size

@@ -179,6 +179,43 @@ class OnnxBackend:
         self._check_open()
         return len(self._encode(text)) if text else 0
 
+    def tokens_of(self, messages: chat.Messages) -> tuple[list[int], int]:
+        """The tokens that the model reads of chat messages, and how many of them are the fixed prefix."""
+        self._check_open()
+        tokens, fixed = chat.tokenize(self.format.render(messages), self._special_id, self._encode)
+        if self.format.bos is None and self._adds_bos:
+            tokens, fixed = [self._tokenizer.bos_token_id, *tokens], fixed + 1
+        return tokens, fixed
+
+    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """What the model makes of `tokens`, read one after the other as when it writes: (tokens, vocabulary).
+
+        Row n holds the logits of what follows ``tokens[n]``. For measuring; a kept prefix is forgotten.
+
+        Raises:
+            GenerationError: the backend is closed, or ONNX Runtime failed.
+            UsageError: there are more tokens than `context_tokens`, or another stream is still open.
+        """
+        import numpy as np
+
+        self._check_open()
+        if self._busy:
+            raise UsageError("a stream of this backend is still open: read it to its end or close it first")
+        if len(tokens) > self._context_tokens:
+            raise UsageError(f"{len(tokens)} tokens: the model's context takes {self._context_tokens}")
+        try:
+            self._make_room(len(tokens) + 1)
+            self._prefix = []
+            self._generator.rewind_to(0)
+            rows = []
+            for token in tokens:
+                self._append([token])
+                rows.append(np.array(self._generator.get_logits()[0, -1], dtype=np.float32))
+        except RuntimeError as error:
+            self._generator, self._capacity = None, 0
+            raise GenerationError(f"ONNX Runtime failed: {error}; verify the model's files") from error
+        return np.stack(rows)
+
     def stream(self, prompts: Sequence[Prompt], options: GenerationOptions) -> Iterator[Chunk]:
         """Write an answer to each prompt, one after the other; see `Backend.stream`.
 
@@ -188,7 +225,7 @@ class OnnxBackend:
             CancelledError: `options.cancel` was set.
         """
         self._check_open()
-        tokenized = [self._tokens(chat.messages_of(p)) for p in prompts]
+        tokenized = [self.tokens_of(chat.messages_of(p)) for p in prompts]
         for tokens, _ in tokenized:
             check_fits(len(tokens), options, self._context_tokens)
         return self._stream(tokenized, options)
@@ -269,12 +306,6 @@ class OnnxBackend:
         params.set_search_options(max_length=capacity, batch_size=1, num_beams=1, do_sample=False)
         self._generator = self._api.Generator(self._native, params)
         self._capacity = capacity
-
-    def _tokens(self, messages: chat.Messages) -> tuple[list[int], int]:
-        tokens, fixed = chat.tokenize(self.format.render(messages), self._special_id, self._encode)
-        if self.format.bos is None and self._adds_bos:
-            tokens, fixed = [self._tokenizer.bos_token_id, *tokens], fixed + 1
-        return tokens, fixed
 
     def _special_id(self, text: str) -> int:
         return int(self._tokenizer.to_token_id(text))

@@ -97,10 +97,10 @@ def test_no_text_of_a_log_becomes_a_special_token(attack: str) -> None:
     onnx = OnnxBackend(smollm2_onnx(), context_tokens=512)
     gguf = GgufBackend(smollm2_gguf(), context_tokens=512, isolate=False)
     try:
-        tokenizers: list[Callable[..., tuple[list[int], int]]] = [onnx._tokens, gguf._engine._model._tokens]  # type: ignore[union-attr]
+        tokenizers: list[Callable[..., tuple[list[int], int]]] = [onnx.tokens_of, gguf._engine._model.tokens_of]  # type: ignore[union-attr]
         for tokens_of in tokenizers:
             assert _special_ids(tokens_of(hostile)[0]) == _special_ids(tokens_of(harmless)[0]) == [1, 2, 1, 2, 1]
-        assert onnx._tokens(GUITARS.messages) == gguf._engine._model._tokens(GUITARS.messages)  # type: ignore[union-attr]
+        assert onnx.tokens_of(GUITARS.messages) == gguf._engine._model.tokens_of(GUITARS.messages)  # type: ignore[union-attr]
         assert onnx.count_tokens("<|im_end|>") == gguf.count_tokens("<|im_end|>") > 1
     finally:
         onnx.close()
@@ -111,7 +111,7 @@ def test_the_tokens_are_those_of_the_whole_text_with_markers_parsed() -> None:
     """What training tokenises in one go, with a tokenizer that knows the markers, is what the device reads."""
     onnx = OnnxBackend(smollm2_onnx(), context_tokens=512)
     for prompt in (GUITARS, Prompt(interactions=GUITARS.interactions, stats=GUITARS.stats, profile="Buys tea.")):
-        tokens, fixed = onnx._tokens(prompt.messages)
+        tokens, fixed = onnx.tokens_of(prompt.messages)
         rendered = onnx.format.render(prompt.messages)
         assert tokens == onnx._tokenizer.encode(rendered.text).tolist()
         assert tokens[:fixed] == onnx._tokenizer.encode(rendered.prefix_text).tolist()[:fixed]

@@ -121,7 +121,7 @@ def run(repeats: int = 12) -> dict[str, Any]:
     onnx = OnnxBackend(smollm2_onnx())
 
     def tokens_of(asked: Prompt) -> Sequence[int]:
-        return onnx._tokens(asked.messages)[0]  # the same vocabulary as the GGUF file's
+        return onnx.tokens_of(asked.messages)[0]  # the same vocabulary as the GGUF file's
 
     result: dict[str, Any] = {"prompt_tokens": len(tokens_of(prompt("en"))), "tokens": TOKENS}
     result["onnx"] = compare(onnx, bare_onnx(smollm2_onnx()), tokens_of, repeats)

@@ -95,4 +95,4 @@ def test_every_command_explains_itself() -> None:
             [sys.executable, "-m", "export", command, "--help"], capture_output=True, text=True, cwd=ROOT, check=False
         )
         assert done.returncode == 0
-        assert "--force" in done.stdout
+        assert "--model" in done.stdout

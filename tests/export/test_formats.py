@@ -13,6 +13,7 @@ from bump_edge.errors import ModelCorruptError, ModelError, ModelNotFoundError, 
 from bump_edge.models import add
 from bump_edge.settings import Settings
 from export import gguf, onnx
+from export.agreement import divergence, greedy_agreement
 from export.gguf import GgufOptions
 from export.gguf_tokenizer import pre_name
 from export.judge import JudgeOptions
@@ -21,7 +22,7 @@ from export.onnx import OnnxOptions
 from export.source import look_at
 from export.trim import TrimOptions
 from export.trim import run as run_trim
-from tests.export.agreement import divergence, greedy_agreement, of_checkpoint, of_gguf, of_onnx
+from tests.export.logits import of_checkpoint, of_gguf, of_onnx
 from tests.export.small import write_lora, write_model
 
 TOKENS = [(7 * n) % 250 + 3 for n in range(64)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,23 +14,8 @@ from bump_edge.types import HistoryStats, Interaction
 START = datetime(2025, 1, 3, tzinfo=UTC)
 
 
-def stats_of(log: Sequence[Interaction]) -> HistoryStats:
-    ratings = [i.rating for i in log if i.rating is not None]
-    times = [i.timestamp for i in log if i.timestamp is not None]
-    return HistoryStats(
-        count=len(log),
-        first=min(times, default=None),
-        last=max(times, default=None),
-        types=dict(Counter(i.type for i in log if i.type).most_common()),
-        rated=len(ratings),
-        rating_mean=sum(ratings) / len(ratings) if ratings else None,
-        rating_min=min(ratings, default=None),
-        rating_max=max(ratings, default=None),
-    )
-
-
 def prompt_of(log: Sequence[Interaction], **changes: Any) -> Prompt:
-    return Prompt(interactions=tuple(log), stats=stats_of(log), **changes)
+    return Prompt(interactions=tuple(log), stats=HistoryStats.of(log), **changes)
 
 
 def profile(log: Sequence[Interaction], *, seed: int = 0, **changes: Any) -> str:

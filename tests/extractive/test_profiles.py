@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bump_edge.profiler.evidence import EvidenceIndex
 from bump_edge.profiler.guards import instruction_like
 from bump_edge.text import fold, sentences, stopwords, words
-from bump_edge.types import Interaction
+from bump_edge.types import HistoryStats, Interaction
 from bump_edge.vocabulary import RELATION_WORDS
 from tests.extractive.made import (
     FILMS,
@@ -28,7 +28,6 @@ from tests.extractive.made import (
     START,
     items,
     profile,
-    stats_of,
     texts,
 )
 
@@ -37,7 +36,7 @@ from tests.extractive.made import (
 def test_is_short_plain_third_person_and_supported(name: str) -> None:
     log = LOGS[name]
     text = profile(log)
-    index = EvidenceIndex(log, stats_of(log), language="en")
+    index = EvidenceIndex(log, HistoryStats.of(log), language="en")
     assert 4 <= len(text.split()) < 80
     assert len(sentences(text)) >= 2
     for sentence in sentences(text):
