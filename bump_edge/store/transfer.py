@@ -35,6 +35,7 @@ behind, so that an import brings them back.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import shutil
@@ -108,8 +109,9 @@ def export(
     temporary: Path | None = None
     try:
         with _written(str(path)):
+            _sweep(path)
             # mkstemp makes it readable by its owner only
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.{os.getpid()}-", suffix=".part", dir=path.parent)
             temporary = Path(name)
             with os.fdopen(handle, "wb", buffering=1 << 20) as stream:
                 report = _export(connection, stream, wanted, histories=histories)
@@ -122,7 +124,23 @@ def export(
             return report
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a broken disk: what failed before is what to tell
+                temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed exports to `path` have left: histories, in a file that nobody would look for."""
+    if os.name != "posix":
+        return  # os.kill would end the process that it asks about
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*-*.part"):
+        pid = part.name.removeprefix(f".{path.name}.").partition("-")[0]
+        if pid.isdigit():
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                part.unlink(missing_ok=True)
+            except PermissionError:
+                continue
 
 
 def _may_write(path: Path, *, overwrite: bool) -> None:

@@ -1,0 +1,1 @@
+"""What bump-edge promises about privacy and loss, as gates: ``python -m tests.trust [--long] [NAME…]``."""

@@ -1,0 +1,199 @@
+"""The crash harness: every operation that writes, killed or failed at a write, then looked at and run again.
+
+Run by `preloaded`, so that the shim of `faults.c` stands below SQLite. A trial is a forked process on a copy of what
+the operation starts from; after it, a fresh process opens the store: nothing accepted may be lost, nothing be there by
+half, nothing erased be back; then the operation is run again and must end as it does undisturbed.
+
+    LD_PRELOAD=… python -m tests.trust.crash --kills 500 --faults 200 --seed 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bump_edge.errors import BumpEdgeError
+from tests.trust.faults import Fault, Shim
+from tests.trust.operations import OPERATIONS, Operation, db, state
+
+KILLS = (Fault.KILL, Fault.TEAR)
+FAULTS = (Fault.FULL, Fault.BROKEN, Fault.FULL_FOR_GOOD)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended: its signal (0 for none), what it told, and what it raised that is no error of ours."""
+
+    signal: int
+    told: list[str]
+    raised: str
+    refused: str
+
+
+def in_child(work: Callable[[Callable[[str], None]], Any]) -> Ended:
+    """Do `work` in a forked process; it is given a way to tell."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(read)
+        code = 0
+
+        def tell(kind: str, what: str) -> None:
+            os.write(write, (json.dumps([kind, what]) + "\n").encode())
+
+        try:
+            work(lambda what: tell("told", what))
+        except BumpEdgeError as error:
+            tell("refused", f"{type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001  (whatever it was, the parent must know)
+            tell("raised", "".join(traceback.format_exception(error, limit=-3)))
+        os._exit(code)
+    os.close(write)
+    with os.fdopen(read, encoding="utf-8") as stream:
+        lines = [json.loads(line) for line in stream]
+    _, status = os.waitpid(child, 0)
+
+    def of(kind: str) -> list[str]:
+        return [what for each, what in lines if each == kind]
+
+    return Ended(os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, of("told"), "".join(of("raised")),
+                 "".join(of("refused")))  # fmt: skip
+
+
+class Harness:
+    """Trials of one operation.
+
+    Args:
+        operation: it.
+        shim: loaded in this process.
+        home: a folder for its copies.
+    """
+
+    def __init__(self, operation: Operation, shim: Shim, home: Path) -> None:
+        self.operation, self.shim = operation, shim
+        self.template, self.home = home / "template", home
+        self.template.mkdir()
+        ended = in_child(lambda _: operation.prepare(self.template))
+        if ended.signal or ended.raised or ended.refused:
+            raise RuntimeError(f"{operation.name} cannot be prepared: {ended}")
+        folder = self._copy()
+
+        def undisturbed(tell: Callable[[str], None]) -> None:
+            shim.arm(folder, Fault.COUNT)
+            operation.run(folder, lambda _: None)
+            tell(str(shim.seen))
+
+        ended = in_child(undisturbed)
+        if ended.signal or ended.raised or ended.refused:
+            raise RuntimeError(f"{operation.name} fails undisturbed: {ended}")
+        self.writes = int(ended.told[0])
+        self.end = self._looked(lambda tell: tell(json.dumps(state(db(folder)))), folder)
+
+    def _copy(self) -> Path:
+        folder = self.home / "trial"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.template, folder)
+        return folder
+
+    def _looked(self, look: Callable[[Callable[[str], None]], Any], folder: Path) -> list[str]:
+        ended = in_child(look)
+        if ended.signal or ended.raised or ended.refused:
+            raise AssertionError(f"{folder.name} cannot be looked at: {ended.refused}{ended.raised}")
+        return ended.told
+
+    def trial(self, fault: Fault, at: int) -> tuple[Ended, list[str]]:
+        """Interrupt at the `at`-th write; how it ended, and what is wrong."""
+        operation, folder = self.operation, self._copy()
+
+        def disturbed(tell: Callable[[str], None]) -> None:
+            self.shim.arm(folder, fault, at)
+            try:
+                operation.run(folder, tell)
+            finally:
+                self.shim.disarm()
+
+        ended = in_child(disturbed)
+        problems = []
+        if ended.raised:
+            problems.append(f"no error of ours: {ended.raised}")
+        if ended.signal not in (0, signal.SIGKILL):
+            problems.append(f"died of signal {ended.signal}")
+
+        def look(tell: Callable[[str], None]) -> None:
+            state(db(folder))
+            for problem in operation.broken(folder, ended.told):
+                tell(problem)
+
+        def again(tell: Callable[[str], None]) -> None:
+            operation.run(folder, lambda _: None)
+            end = json.dumps(state(db(folder)))
+            if operation.compared and [end] != self.end:
+                tell("run again, it ends otherwise than undisturbed")
+            for problem in operation.wrong(folder):
+                tell(f"after it was run again: {problem}")
+
+        for step in (look, again):
+            after = in_child(step)
+            problems += [*after.told, *filter(None, [after.raised, after.refused])]
+            if after.signal:
+                problems.append(f"looking at it died of signal {after.signal}")
+        return ended, problems
+
+
+def points(writes: int, count: int, rng: random.Random) -> list[int]:
+    """`count` of the write points 1 to `writes`: all of them as often as they go, then some at random."""
+    whole, rest = divmod(count, writes)
+    return list(range(1, writes + 1)) * whole + sorted(rng.sample(range(1, writes + 1), rest))
+
+
+def run(operations: Sequence[Operation], kills: int, faults: int, seed: int) -> dict[str, Any]:
+    """Try all operations; counts, and what was found wrong (the first 20)."""
+    rng, shim = random.Random(seed), Shim()
+    done: Counter[str] = Counter()
+    writes: dict[str, int] = {}
+    found: list[str] = []
+    for number, operation in enumerate(operations):
+        with tempfile.TemporaryDirectory(prefix="bump-edge-crash-") as home:
+            harness = Harness(operation, shim, Path(home).resolve())
+            writes[operation.name] = harness.writes
+            for kinds, total in ((KILLS, kills), (FAULTS, faults)):
+                share = total // len(operations) + (number < total % len(operations))
+                for n, at in enumerate(points(harness.writes, share, rng)):
+                    fault = kinds[n % len(kinds)]
+                    ended, problems = harness.trial(fault, at)
+                    done["trials"] += 1
+                    done["killed" if ended.signal else "refused" if ended.refused else "survived"] += 1
+                    done[fault.name.lower()] += 1
+                    found += [f"{operation.name}, {fault.name} at {at}/{harness.writes}: {p}" for p in problems]
+        print(f"{operation.name}: {harness.writes} write points, {len(found)} problems so far", file=sys.stderr)
+    return {**done, "write_points": writes, "failures": len(found), "first": found[:20]}
+
+
+def main(arguments: list[str]) -> int:
+    """The command; 1 if anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--faults", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="names of operations")
+    given = parser.parse_args(arguments)
+    chosen = [o for o in OPERATIONS if not given.only or o.name in given.only]
+    said = run(chosen, given.kills, given.faults, given.seed)
+    print(json.dumps(said))
+    return 1 if said["failures"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
