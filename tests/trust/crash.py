@@ -26,7 +26,7 @@ from typing import Any
 
 from bump_edge.errors import BumpEdgeError
 from tests.trust.faults import Fault, Shim
-from tests.trust.operations import OPERATIONS, Operation, db, state
+from tests.trust.operations import OPERATIONS, PLANTED, Operation, db, state
 
 KILLS = (Fault.KILL, Fault.TEAR)
 FAULTS = (Fault.FULL, Fault.BROKEN, Fault.FULL_FOR_GOOD)
@@ -188,7 +188,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--faults", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", help="names of operations")
+    parser.add_argument("--planted", action="store_true", help="only what breaks a promise on purpose: was it seen?")
     given = parser.parse_args(arguments)
+    if given.planted:
+        caught = {o.name: run([o], given.kills, given.faults, given.seed)["failures"] > 0 for o in PLANTED}
+        print(json.dumps(caught))
+        return 0 if all(caught.values()) else 1
     chosen = [o for o in OPERATIONS if not given.only or o.name in given.only]
     said = run(chosen, given.kills, given.faults, given.seed)
     print(json.dumps(said))

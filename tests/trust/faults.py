@@ -57,6 +57,8 @@ class Shim:
     """The loaded shim, in a process that was started by `preloaded`."""
 
     def __init__(self) -> None:
+        if str(library()) not in os.environ.get("LD_PRELOAD", ""):
+            raise RuntimeError("the shim is not loaded below this process: start it with tests.trust.faults.preloaded")
         self._library = ctypes.CDLL(str(library()))
         self._library.faults_seen.restype = self._library.faults_failed.restype = ctypes.c_long
         self._library.faults_arm.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int]

@@ -16,7 +16,7 @@ from bump_edge import Interaction, Profiler, Store, forget, plan_forget
 from bump_edge.store import schema
 
 USERS = ("ada", "ben", "cleo")
-SECRET = "zanzibarflute"
+NEEDLE = "zanzibarflute"
 """In every text that is to be forgotten, and nowhere else."""
 _THEMES = ("guitar strings", "garden hose", "chess clock", "watercolour paper", "sourdough flour")
 _START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def log(user: str, numbers: Iterable[int], *, secret: bool = False) -> list[Inte
         Interaction(
             user_id=user,
             item=f"{_THEMES[n % 5].title()} model {user}{n}",
-            text=f"{'the ' + SECRET + ' lesson' if secret else 'works well'}, {_THEMES[n % 5]} number {n} of {user}",
+            text=f"{'the ' + NEEDLE + ' lesson' if secret else 'works well'}, {_THEMES[n % 5]} number {n} of {user}",
             rating=float(n % 5 + 1),
             timestamp=_START + timedelta(days=n),
         )
@@ -155,7 +155,9 @@ def _profile(folder: Path, told: Told) -> None:
 
 def _profile_broken(folder: Path, told: list[str]) -> list[str]:
     with Store(db(folder)) as store:
-        return _lost(folder) + [f"the profile of {user} was told and is lost" for user in told if not store.versions(user)]
+        return _lost(folder) + [
+            f"the profile of {user} was told and is lost" for user in told if not store.versions(user)
+        ]
 
 
 def _update_prepared(folder: Path) -> None:
@@ -177,17 +179,17 @@ def _update_broken(folder: Path, told: list[str]) -> list[str]:
 def _forget_topic(folder: Path, told: Told) -> None:
     with Store(db(folder)) as store:
         for user in USERS:
-            receipt = forget(store, plan_forget(store, user, topic=SECRET))
+            receipt = forget(store, plan_forget(store, user, topic=NEEDLE))
             if receipt.clean and user == USERS[-1]:
                 told("clean")
 
 
 def _forgot_topic(folder: Path, told: list[str]) -> list[str]:
-    return _lost(folder, but=SECRET) + (_traces(folder, SECRET) if told else [])
+    return _lost(folder, but=NEEDLE) + (_traces(folder, NEEDLE) if told else [])
 
 
 def _topic_stays_gone(folder: Path) -> list[str]:
-    return _lost(folder, but=SECRET) + _traces(folder, SECRET)
+    return _lost(folder, but=NEEDLE) + _traces(folder, NEEDLE)
 
 
 def _forget_user(folder: Path, told: Told) -> None:
@@ -261,7 +263,11 @@ def _exported(folder: Path, told: list[str]) -> list[str]:
 
 def _no_leftovers(folder: Path) -> list[str]:
     known = {"store.db", "out.jsonl", "in.jsonl"}
-    return [f"left behind: {p.name}" for p in folder.iterdir() if p.name.removesuffix("-wal").removesuffix("-shm") not in known]
+    return [
+        f"left behind: {p.name}"
+        for p in folder.iterdir()
+        if p.name.removesuffix("-wal").removesuffix("-shm") not in known
+    ]
 
 
 def _import_prepared(folder: Path) -> None:
@@ -302,3 +308,61 @@ OPERATIONS = (
     Operation("import", _import_prepared, _import, _imported, _no_leftovers),
 )
 """Every operation that writes."""
+
+
+# operations that break a promise on purpose: the harness must see each
+
+
+def _tells_too_early(folder: Path, told: Told) -> None:
+    with Store(db(folder)) as store:
+        for start in range(100, 160, 20):
+            told(str(start))
+            store.ingest(i for user in USERS for i in log(user, range(start, start + 20)))
+
+
+def _half_profile(folder: Path, told: Told) -> None:
+    with Store(db(folder)) as store:
+        for user in USERS:
+            if not store.versions(user):
+                store._connection.rows(
+                    "INSERT INTO profiles"
+                    "(user_no, version, text, model, language, created_at, recipe, revision, manifest)"
+                    " SELECT no, 1, 'Plays the lute.', 'm', 'en', 0, 'r', 1, '{}' FROM users WHERE user_id = ?",
+                    (user,),
+                )
+                store._connection.rows("INSERT INTO sentences SELECT max(id), 0, 'Plays the lute.', 1 FROM profiles")
+            told(user)
+
+
+def _deletes_and_no_more(folder: Path, told: Told) -> None:
+    with Store(db(folder)) as store:
+        store._connection.rows("PRAGMA secure_delete = OFF")
+        for user in USERS:
+            plan = plan_forget(store, user, topic=NEEDLE)
+            store.forget(user, plan.interactions, plan.derived)
+        told("clean")
+
+
+def _writes_in_place(folder: Path, told: Told) -> None:
+    with Store(db(folder)) as store, (folder / "out.jsonl").open("wb") as stream:
+        store.export_file(stream)
+    told("exported")
+
+
+def _lets_errors_through(folder: Path, told: Told) -> None:
+    path = folder / "out.jsonl"
+    with path.open("wb", buffering=0) as stream:
+        for _ in range(20):
+            stream.write(b"x" * 100)
+    path.unlink()
+    told("imported")
+
+
+PLANTED = (
+    Operation("told before it is stored", _filled, _tells_too_early, _ingest_broken),
+    Operation("a profile in two transactions", _profile_prepared, _half_profile),
+    Operation("deleted and not overwritten", _filled, _deletes_and_no_more, _forgot_topic),
+    Operation("an export written in place", _filled, _writes_in_place, _exported),
+    Operation("an I/O error of Python's own", _filled, _lets_errors_through),
+)
+"""What breaks a promise each."""

@@ -1,0 +1,57 @@
+"""``python -m tests.trust [--long] [NAME…]``: every promise, how it was tried, how often, and what broke it.
+
+A table on stderr, one JSON line on stdout; exit code 1 when a promise broke, or a planted violation went unseen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+import time
+from dataclasses import asdict
+
+from tests.trust.gate import Outcome
+
+GATES = ("sealed", "crashes", "contention", "fuzz")
+"""The gates, each a module beside this one."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the gates that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(GATES)}; all without")
+    parser.add_argument("--long", action="store_true", help="the figures of SECURITY.md; an hour")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.names) - set(GATES):
+        parser.error(f"no gate {', '.join(sorted(unknown))}: expected some of {', '.join(GATES)}")
+    told: dict[str, Outcome] = {}
+    seconds: dict[str, float] = {}
+    for name in given.names or GATES:
+        begun = time.monotonic()
+        told[name] = importlib.import_module(f"tests.trust.{name}").run(long=given.long)
+        seconds[name] = round(time.monotonic() - begun, 1)
+        print(line(name, told[name], seconds[name]), file=sys.stderr, flush=True)
+        for failure in told[name].failures[:5]:
+            print(f"    {failure}", file=sys.stderr)
+    print(
+        json.dumps(
+            {"long": given.long, "kept": all(o.kept for o in told.values())}
+            | {name: {**asdict(o), "kept": o.kept, "seconds": seconds[name]} for name, o in told.items()}
+        )
+    )
+    return 0 if all(o.kept for o in told.values()) else 1
+
+
+def line(name: str, outcome: Outcome, seconds: float) -> str:
+    """One row of the table."""
+    seen = sum(outcome.planted.values())
+    return (
+        f"{name:<12}{'kept' if outcome.kept else 'BROKEN':<8}{outcome.tried:>9} tried  {len(outcome.failures):>3} fail"
+        f"  {seen}/{len(outcome.planted)} planted caught  {seconds:>6.0f} s  {outcome.promise} ({outcome.test})"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
