@@ -112,6 +112,7 @@ BARE = (
 )
 
 
+@pytest.mark.network
 def test_nothing_is_collected_and_nothing_is_written(tmp_path: Path) -> None:
     """The runtime's telemetry keeps a device id and what it did not send yet in the cache directory. Ours leaves none.
 

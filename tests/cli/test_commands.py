@@ -185,6 +185,7 @@ def test_help_and_version(tmp_path: Path) -> None:
         assert run(tmp_path, command, "--help").returncode == 0
 
 
+@pytest.mark.network
 def test_no_network_changes_nothing(home: Path, tmp_path: Path) -> None:
     with_network = run(tmp_path / "a", "profile", "--history", HISTORY)
     without = run(tmp_path / "b", "profile", "--history", HISTORY, prefix=("unshare", "-rn"))

@@ -12,15 +12,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bump_edge import EmptyHistoryError, Interaction, NoProfileError, NotFoundError, Profiler, Store, build_messages
-from bump_edge.profiler.corrections import pin
+from bump_edge.profiler.corrections import pin, unpin
 from bump_edge.profiler.forget import forget, plan_forget
 
 USERS = ("anna", "bert", "carl", "dora")
 ROLES = ("ingest", "ingest", "update", "update", "forget", "correct", "read", "read")
+PLANTED = ("misplace", "undo", "impatient")
+"""Processes that break a promise: text under another's name, a correction taken back, a write that does not wait."""
 THINGS = ("lamps", "teapots", "bicycles", "lutes", "pens", "candles")
 
 
@@ -31,14 +34,14 @@ def item(user: str, number: int) -> Interaction:
 def work(role: str, number: int, path: Path, seconds: float) -> dict[str, Any]:
     done: Counter[str] = Counter()
     said: dict[str, list[str]] = {"pins": [], "forgotten": []}
-    with Store(path) as store, Profiler(store, "extractive") as profiler:
+    with Store(path, timeout=0 if role == "impatient" else 10) as store, Profiler(store, "extractive") as profiler:
         end = time.monotonic() + seconds
         turn = 0
         while time.monotonic() < end:
             user = USERS[(turn + number) % 4]
             turn += 1
             try:
-                if role == "ingest":
+                if role in ("ingest", "impatient"):
                     batch = [item(user, 1_000_000 * number + 5 * turn + k) for k in range(5)]
                     done["added"] += store.ingest(batch).added
                 elif role == "update":
@@ -55,6 +58,11 @@ def work(role: str, number: int, path: Path, seconds: float) -> dict[str, Any]:
                     pin(store, user, sentence)
                     said["pins"].append(sentence)
                     time.sleep(0.2)
+                elif role == "misplace":
+                    store.ingest([Interaction(user_id=user, item=f"lamps of {USERS[(turn + number + 1) % 4]} {turn}")])
+                elif role == "undo":
+                    for correction in store.corrections(user)[:1]:
+                        unpin(store, user, correction.text)
                 else:
                     (system, _) = build_messages(store, "lamps", user_id=user, mode="profile+retrieved")
                     foreign(user, system["content"])
@@ -73,8 +81,8 @@ def foreign(user: str, text: str) -> None:
     assert not any(other in text for other in USERS if other != user), (user, text)
 
 
-def contend(path: Path, seconds: float) -> dict[str, Any]:
-    """Run all eight, then look at what they left; returns counts.
+def contend(path: Path, seconds: float, roles: Sequence[str] = ROLES) -> dict[str, Any]:
+    """Run one process a role, then look at what they left; returns counts.
 
     Raises:
         AssertionError: a process failed, a write is lost, or a text is in the wrong place.
@@ -86,7 +94,7 @@ def contend(path: Path, seconds: float) -> dict[str, Any]:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for n, role in enumerate(ROLES)
+        for n, role in enumerate(roles)
     ]
     counts: Counter[str] = Counter()
     pins: list[str] = []

@@ -24,6 +24,19 @@ def run(*, long: bool) -> Outcome:
         test=f"{len(contention.ROLES)} processes for {seconds:g} s",
         tried=sum(value for value in counts.values() if isinstance(value, int)),
         failures=failures,
-        planted={},
+        planted=planted(),
         figures=counts,
     )
+
+
+def planted() -> dict[str, bool]:
+    """A ninth process that breaks the promise: is it seen?"""
+    seen = {}
+    for role in contention.PLANTED:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                contention.contend(Path(folder) / "store.db", 3.0, (*contention.ROLES, role))
+                seen[role] = False
+            except AssertionError:
+                seen[role] = True
+    return seen

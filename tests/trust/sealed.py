@@ -1,4 +1,7 @@
-"""Gate: the runtime never asks for the internet."""
+"""Gate: the runtime never asks for the internet.
+
+``python -m tests.trust.sealed`` runs the runtime's whole suite so, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,12 @@ PLANTED = {
 """Leaks that hide their errors, as code."""
 
 
+def suite(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run pytest, sealed, without the tests that plant something that asks for the internet."""
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not network", *arguments]
+    return subprocess.run(sealed(pytest), cwd=ROOT, capture_output=quiet, text=True, check=False)
+
+
 def run(*, long: bool) -> Outcome:
     """Run the suite, or its quick part, sealed; and every planted leak."""
     with TemporaryDirectory() as folder:
@@ -82,3 +91,7 @@ def run(*, long: bool) -> Outcome:
         failures=failures,
         planted=planted,
     )
+
+
+if __name__ == "__main__":
+    sys.exit(suite(*SUITE, *sys.argv[1:]).returncode)
