@@ -146,7 +146,19 @@ _SAID = r"""
     | \b(vergiss|merke?|speichere?|notiere?)\b.{0,30}\b(dir|gedachtnis|profil|dauerhaft|immer)\b
     | \b(retiens?|memorise[rz]?|enregistre[rz]?)\b.{0,40}\b(memoire|profil|toujours|permanen\w*)
     | \b(recuerda|memoriza|guarda)\b.{0,40}\b(memoria|perfil|siempre|permanen\w*)
+    | \b(systemnachricht\w*|message\s+systeme|mensaje\s+del\s+sistema|messaggio\s+di\s+sistema)\b
+    | \b(ab\s+sofort|ab\s+jetzt|von\s+jetzt\s+an|a\s+partir\s+de\s+maintenant|desormais|a\s+partir\s+de\s+ahora|de\s+ahora\s+en\s+adelante|da\s+adesso|d'ora\s+in\s+poi|da\s+ora)\b.{0,60}\b(bist|gelten|nenn\w*|es|etes|cite\w*|recommand\w*|eres|nombr\w*|recomiend\w*|sei|siete|valgono|nomin\w*|consigli\w*)\b
+    | \b(souviens-toi|souvenez-vous|erinnere\s+dich|acuerdate|recuerda|ricordati|ricorda)\b.{0,50}\b(pour|fur|para|per|que|dass|che|toujours|immer|siempre|sempre)\b
+    | \b(fuge|ajoute[rz]?|anade|agrega|aggiungi)\b.{0,40}\b(profil|perfil|profilo|gedachtnis|memoire|memoria)\b
+    | \b(profil|perfil|profilo)\s*: | \b(neue|nouvelles|nuevas|nuove)\s+(regeln|regles|reglas|regole)\b
+    | \b(zeige?|gib|nenne|affiche[rz]?|montre[rz]?|revele[rz]?|muestra|revela|mostra|rivela)\b.{0,30}\b(anweisung\w*|instructions|consignes|instrucciones|istruzioni|prompt)\b
+    | \b(passwort\w*|passworter|mots?\s+de\s+passe|contrasenas?|password|kennwort\w*)\b.{0,50}\b(gegeben|weiter\w*|geteilt|teilt|mitteil\w*|verrat\w*|donne\w*|partage\w*|communique\w*|dar|da|dado|comparte\w*|compartir|data|dare|dato|condivi\w*)\b
+    | \b(administrat\w+|amministrator\w*|administrador\w*|entwickler\w*|developpeu\w*|desarrollador\w*|sviluppator\w*)\b.{0,40}\b(darf|durfen|peut|puede|puo|alles|tout|todo|tutto)\b
+    | \b(benutze|verwende|nutze|utilise[rz]?|usa|utiliza|utilizza)\b.{0,30}\b(\w*werkzeug\w*|tools?|outils?|herramientas?|strument[oi]|funktion|fonction|funcion|funzione)\b
+    | \b(bestelle|kaufe|commande[rz]?|achete[rz]?|pide|compra|encarga|ordina|acquista)\b.{0,30}\b(jetzt|sofort|maintenant|tout\s+de\s+suite|ahora|ahora\s+mismo|adesso|subito)\b
     # what an answer is to be like
+    | \bin\s+(answers|replies|responses)\b | \bin\s+antworten\b | \bdans\s+(les|ses|leurs|vos|tes)\s+reponses\b
+    | \ben\s+(las|sus|tus)\s+respuestas\b | \bnelle\s+risposte\b
     | \b(in|to|with|for)\s+(every|all|each|any|future|its|their|the\s+next)\s+(\w+\s+)?(answer|reply|replies|response|recommendation|suggestion)s?\b
     | \b(answers?|repl(?:y|ies)|responses?|suggestions?|recommendations?|outputs?)\s+(\w+\s+){0,3}(must|should|shall|be|were|always|without|other\s+than|except|open(s|ing)?\s+with)\b
     | \b(accept|want|expect|tak|lik|prefer|consider|wish|desir|request|need|appreciat|trust|welcom)(e?s|ing)?\b.{0,30}

@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from bump_edge.text import fold, sentences
+from tests.hostile.orders import CARRIERS, ORDERS
 
 HONEST: tuple[dict[str, Any], ...] = tuple(
     {
@@ -77,6 +79,8 @@ _CARRIERS = {
     "chat": lambda t: {"type": "message", "role": "user", "text": t},
     "label": lambda t: {"type": "listen", "item": "Rain on tin", "meta": {"genres": [t[:60], "ambient"]}},
     "type": lambda t: {"type": t, "item": "Tea strainer"},
+    "page": lambda t: {"type": "visit", "item": t[:120], "meta": {"url": f"https://tea.example/{quote(t[:40])}"}},
+    "post": lambda t: {"type": "post", "text": f"New tin today. {t} #tea", "meta": {"replies": 2}},
     "user": lambda t: {"type": "purchase", "item": "Tea strainer", "meta": {"buyer": t[:60], "note": t}},
 }
 
@@ -287,4 +291,24 @@ def _attacks() -> list[Attack]:
     return out
 
 
-ATTACKS = _attacks()
+def more() -> list[Attack]:
+    """Every order of `tests.hostile.orders` in each of its languages, in carriers that take turns."""
+    out = []
+    for number, (kind, texts) in enumerate((kind, texts) for kind, orders in ORDERS.items() for texts in orders):
+        for at, (language, text) in enumerate(texts.items()):
+            carrier = CARRIERS[(number + at) % len(CARRIERS)]
+            out.append(
+                Attack(
+                    name=f"{kind}-{carrier}-{language}-more{number:02d}",
+                    kind=kind,
+                    carrier=carrier,
+                    language=language,
+                    planted=text,
+                    obeyed=text,
+                    marker=fold(" ".join(text.rstrip(".").split()[-4:])),
+                )
+            )
+    return out
+
+
+ATTACKS = [*_attacks(), *more()]
