@@ -7,6 +7,7 @@ model: a walk over the protobuf wire format, because the onnx package is not a d
 from __future__ import annotations
 
 import mmap
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,11 @@ import orjson
 from bump_edge.errors import ModelCorruptError, ModelNotFoundError
 
 CONFIG = "genai_config.json"
+_CODE = frozenset(
+    {"custom_ops_library", "library_path", "ep.context_file_path", "enable_profiling", "profile_file_prefix"}
+)
+"""Settings of onnxruntime-genai 0.18, anywhere in its configuration, that load a library or write a file."""
+_LIBRARY = re.compile(r"\.(?:so(?:\.\d+)*|dll|dylib)$", re.I)
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -67,7 +73,9 @@ class _Broken(Exception):
 
 
 def _check(path: Path) -> OnnxFolder:
-    model = _mapping(_json(path / CONFIG).get("model"), CONFIG, "model")
+    config = _json(path / CONFIG)
+    _refuse_code(config)
+    model = _mapping(config.get("model"), CONFIG, "model")
     decoder = _mapping(model.get("decoder"), CONFIG, "model.decoder")
     name = decoder.get("filename")
     if not isinstance(name, str) or not name:
@@ -115,6 +123,20 @@ def _mapping(value: object, file: str, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _Broken(f"{file}: expected an object for {what}")
     return value
+
+
+def _refuse_code(value: object, key: str = "") -> None:
+    """A folder's configuration may have a library loaded, or a file written where it likes: a model needs neither."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_code(inner, str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_code(inner, key)
+    elif value and (key.casefold() in _CODE or (isinstance(value, str) and _LIBRARY.search(value))):
+        raise _Broken(
+            f"{CONFIG} sets {key} to {value!r}, which has code loaded or a file written: expected a model alone"
+        )
 
 
 def _inside(folder: Path, name: str) -> Path:

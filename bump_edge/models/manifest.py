@@ -117,7 +117,8 @@ def _file(content: Mapping[str, Any]) -> ModelFile:
         not isinstance(name, str)
         or PurePosixPath(name).name != name
         or name in ("", ".", "..", MANIFEST)
-        or "\\" in name
+        or not name.isprintable()
+        or any(c in name for c in "\\:")
     ):
         raise ValueError(f"a file is named {name!r}")
     if not isinstance(content["size"], int) or not re.fullmatch(r"[0-9a-fA-F]{64}", content["sha256"]):

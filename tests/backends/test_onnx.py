@@ -80,6 +80,33 @@ def test_a_config_that_says_nonsense(folder: Path, change: dict[str, object], sa
         check_folder(folder)
 
 
+def library_that_marks(folder: Path) -> Path:
+    """A shared library in `folder` that makes the file ``ran`` beside it when it is loaded; that file."""
+    mark = folder / "ran"
+    source = folder / "evil.c"
+    source.write_text(
+        f'#include <stdio.h>\n__attribute__((constructor)) static void run(void) {{ fopen("{mark}", "w"); }}'
+    )
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(folder / "evil.so"), str(source)], check=True)
+    source.unlink()
+    return mark
+
+
+@pytest.mark.parametrize("key", ["custom_ops_library", "library_path"])
+def test_a_folder_that_brings_code_is_refused(folder: Path, key: str) -> None:
+    mark = library_that_marks(folder)
+    config = json.loads((folder / "genai_config.json").read_bytes())
+    config["model"]["decoder"]["session_options"] = {key: "evil.so"}
+    rewrite(folder / "genai_config.json", json.dumps(config).encode())
+    with pytest.raises(ModelCorruptError, match=key):
+        OnnxBackend(folder)
+    assert not mark.exists()
+    if key == "custom_ops_library":  # the gate can fail: the runtime by itself loads it
+        code = "import sys, onnxruntime_genai as og\ntry:\n    og.Model(sys.argv[1])\nexcept Exception:\n    pass"
+        subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, check=False)
+        assert mark.exists()
+
+
 def test_what_the_check_cannot_see_is_still_an_error(folder: Path) -> None:
     config = json.loads((folder / "genai_config.json").read_text())
     config["model"]["type"] = "lamah"

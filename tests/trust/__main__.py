@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 from tests.trust.gate import Outcome
 
-GATES = ("sealed", "crashes", "contention", "fuzz", "injection")
+GATES = ("sealed", "crashes", "contention", "fuzz", "injection", "strangers")
 """The gates, each a module beside this one."""
 
 
