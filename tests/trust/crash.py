@@ -29,6 +29,8 @@ from tests.trust.faults import Fault, Shim
 from tests.trust.operations import OPERATIONS, PLANTED, Operation, db, state
 
 KILLS = (Fault.KILL, Fault.TEAR)
+CUTS = (Fault.KILL,)
+"""With the write-ahead log cut afterwards."""
 FAULTS = (Fault.FULL, Fault.BROKEN, Fault.FULL_FOR_GOOD)
 
 
@@ -84,6 +86,7 @@ class Harness:
     def __init__(self, operation: Operation, shim: Shim, home: Path) -> None:
         self.operation, self.shim = operation, shim
         self.template, self.home = home / "template", home
+        self.cut = 0  # trials in which a write-ahead log was cut
         self.template.mkdir()
         ended = in_child(lambda _: operation.prepare(self.template))
         if ended.signal or ended.raised or ended.refused:
@@ -113,8 +116,16 @@ class Harness:
             raise AssertionError(f"{folder.name} cannot be looked at: {ended.refused}{ended.raised}")
         return ended.told
 
-    def trial(self, fault: Fault, at: int) -> tuple[Ended, list[str]]:
-        """Interrupt at the `at`-th write; how it ended, and what is wrong."""
+    def trial(self, fault: Fault, at: int, *, wal_kept: float | None = None) -> tuple[Ended, list[str]]:
+        """Interrupt at the `at`-th write; how it ended, and what is wrong.
+
+        Args:
+            fault: what happens there.
+            at: the write, from 1.
+            wal_kept: cut the write-ahead log to this share of it afterwards, as a lost page cache does; what was told
+                may then be undone, but nothing be there by half. Only where none of it is in the database yet: before
+                SQLite writes it there it has it synced, and what was synced no crash takes away.
+        """
         operation, folder = self.operation, self._copy()
 
         def disturbed(tell: Callable[[str], None]) -> None:
@@ -125,6 +136,11 @@ class Harness:
                 self.shim.disarm()
 
         ended = in_child(disturbed)
+        wal = db(folder).with_name("store.db-wal")
+        untouched = db(folder).read_bytes() == db(self.template).read_bytes() if db(self.template).exists() else False
+        if wal_kept is not None and wal.exists() and untouched:
+            self.cut += 1
+            os.truncate(wal, int(wal.stat().st_size * wal_kept))
         problems = []
         if ended.raised:
             problems.append(f"no error of ours: {ended.raised}")
@@ -133,7 +149,7 @@ class Harness:
 
         def look(tell: Callable[[str], None]) -> None:
             state(db(folder))
-            for problem in operation.broken(folder, ended.told):
+            for problem in operation.broken(folder, [] if wal_kept is not None else ended.told):
                 tell(problem)
 
         def again(tell: Callable[[str], None]) -> None:
@@ -158,7 +174,7 @@ def points(writes: int, count: int, rng: random.Random) -> list[int]:
     return list(range(1, writes + 1)) * whole + sorted(rng.sample(range(1, writes + 1), rest))
 
 
-def run(operations: Sequence[Operation], kills: int, faults: int, seed: int) -> dict[str, Any]:
+def run(operations: Sequence[Operation], kills: int, faults: int, cuts: int, seed: int) -> dict[str, Any]:
     """Try all operations; counts, and what was found wrong (the first 20)."""
     rng, shim = random.Random(seed), Shim()
     done: Counter[str] = Counter()
@@ -168,15 +184,17 @@ def run(operations: Sequence[Operation], kills: int, faults: int, seed: int) -> 
         with tempfile.TemporaryDirectory(prefix="bump-edge-crash-") as home:
             harness = Harness(operation, shim, Path(home).resolve())
             writes[operation.name] = harness.writes
-            for kinds, total in ((KILLS, kills), (FAULTS, faults)):
+            for kinds, total in ((KILLS, kills), (FAULTS, faults), (CUTS, cuts)):
                 share = total // len(operations) + (number < total % len(operations))
                 for n, at in enumerate(points(harness.writes, share, rng)):
                     fault = kinds[n % len(kinds)]
-                    ended, problems = harness.trial(fault, at)
+                    kept = rng.random() if kinds is CUTS else None
+                    ended, problems = harness.trial(fault, at, wal_kept=kept)
                     done["trials"] += 1
                     done["killed" if ended.signal else "refused" if ended.refused else "survived"] += 1
                     done[fault.name.lower()] += 1
                     found += [f"{operation.name}, {fault.name} at {at}/{harness.writes}: {p}" for p in problems]
+            done["wal_cut"] += harness.cut
         print(f"{operation.name}: {harness.writes} write points, {len(found)} problems so far", file=sys.stderr)
     return {**done, "write_points": writes, "failures": len(found), "first": found[:20]}
 
@@ -186,16 +204,17 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--faults", type=int, default=24)
+    parser.add_argument("--cuts", type=int, default=16, help="kills after which the write-ahead log is cut")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", help="names of operations")
     parser.add_argument("--planted", action="store_true", help="only what breaks a promise on purpose: was it seen?")
     given = parser.parse_args(arguments)
     if given.planted:
-        caught = {o.name: run([o], given.kills, given.faults, given.seed)["failures"] > 0 for o in PLANTED}
+        caught = {o.name: run([o], given.kills, given.faults, 0, given.seed)["failures"] > 0 for o in PLANTED}
         print(json.dumps(caught))
         return 0 if all(caught.values()) else 1
     chosen = [o for o in OPERATIONS if not given.only or o.name in given.only]
-    said = run(chosen, given.kills, given.faults, given.seed)
+    said = run(chosen, given.kills, given.faults, given.cuts, given.seed)
     print(json.dumps(said))
     return 1 if said["failures"] else 0
 
