@@ -28,7 +28,6 @@ _UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOER
 
 _CACHE_KIB = 65_536  # what a batch of an ingest touches in the index fits
 _CHECKPOINT_PAGES = 8_000
-_REPLACED = 5  # how often a store may be replaced while it is opened
 
 
 def explain(error: Exception, path: Path) -> StoreError:
@@ -42,7 +41,7 @@ def explain(error: Exception, path: Path) -> StoreError:
             "Try again, or stop the other process.",
             details=details,
         )
-    if kind in _CORRUPT:
+    if kind in _CORRUPT or "disk image is malformed" in str(error):  # a function of SQLCipher's gives no code
         return StoreCorruptError(
             f"{path} is not a bump-edge store, or is damaged ({error}). Restore it from a backup, or move it away "
             "and ingest the histories again.",
@@ -166,24 +165,23 @@ class Connection:
             return bool(done.key_destroyed)
 
     def _open(self) -> sqlite3.Connection:
+        deadline = time.monotonic() + self._timeout
         with files.opening(self.path):
-            for _ in range(_REPLACED):
+            while True:
                 # A conversion puts another file in the store's place. From its first look into a file in WAL mode on, a
                 # connection keeps a lock that no conversion gets past: the file that is there then is the right one.
-                before = files.identity(self.path)
+                before, changed, header = files.identity(self.path), files.changed(self.path), files.header(self.path)
                 try:
-                    connection = self._open_as(files.header(self.path))
+                    connection = self._open_as(header)
+                    if files.still(self.path, before):
+                        return connection
+                    connection.close()
                 except BumpEdgeError:
-                    if files.identity(self.path) == before:
+                    # what went wrong with a file that is no longer there says nothing about the one that is
+                    if files.changed(self.path) == changed or time.monotonic() > deadline:
                         raise
-                    continue
-                if files.identity(self.path) == before:
-                    return connection
-                connection.close()
-        raise StoreLockedError(
-            f"{self.path} is replaced again and again: expected that it is converted once. Try again.",
-            details={"path": str(self.path)},
-        )
+                if time.monotonic() > deadline:
+                    raise _replaced(self.path)
 
     def _open_as(self, header: files.Header) -> sqlite3.Connection:
         if header.kind == "empty" and self._given is not None:
@@ -216,8 +214,8 @@ class Connection:
             # A file that was replaced while this waited for its lock must not be switched to WAL: its log would be the
             # new one's, by its name.
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-            if files.identity(self.path) != before:
-                raise StoreLockedError(f"{self.path} was replaced while it was opened: open it again.")
+            if not files.still(self.path, before):
+                raise _replaced(self.path)
             _settle(connection)
             self._switch_to_wal(connection)
             if schema.pending(connection, str(self.path)):
@@ -290,6 +288,13 @@ class Connection:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _LOCKED or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+
+
+def _replaced(path: Path) -> StoreLockedError:
+    return StoreLockedError(
+        f"{path} was replaced while it was opened: expected that it is converted once. Open it again.",
+        details={"path": str(path)},
+    )
 
 
 def _settle(connection: sqlite3.Connection) -> None:

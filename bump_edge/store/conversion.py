@@ -134,7 +134,7 @@ def _alone(path: Path, key: Key | None, *, timeout: float) -> Iterator[tuple[sql
                 f"{path} is open in this process: expected that nobody uses it while it is converted. Close it first.",
                 details={"path": str(path)},
             )
-        before = files.identity(path)
+        before, changed = files.identity(path), files.changed(path)
         found = files.header(path)
         if found.kind == "other":
             raise StoreCorruptError(
@@ -146,10 +146,10 @@ def _alone(path: Path, key: Key | None, *, timeout: float) -> Iterator[tuple[sql
         sql = cipher.connect(path, "rw", raw=raw, salt=found.salt, timeout=0.2)
         try:
             try:
-                taken = _take(sql) and files.identity(path) == before
+                taken = _take(sql) and files.still(path, before)
             except cipher.errors(path) as error:
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-                moved = files.identity(path) != before
+                moved = files.changed(path) != changed
                 if used is not None and code == sqlite3.SQLITE_NOTADB and not moved:
                     raise keys.wrong(path, used) from error
                 if code not in _BUSY and not moved:

@@ -33,6 +33,7 @@ _NOISE = 200  # different byte values in a page: noise has about 256, texts and 
 NEW, OLD = "-new", "-old"
 """Ends of the names of the two files that a conversion makes beside the store; see `bump_edge.store.conversion`."""
 
+_DESCRIPTORS = Path("/dev/fd")
 _LOCKS: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 
 
@@ -91,13 +92,12 @@ def open_here(path: Path) -> bool:
 
 
 def _handle(path: Path) -> int | None:
-    folder = Path("/dev/fd")
-    if sys.platform == "win32" or not folder.is_dir():  # locks are a handle's own there
+    if sys.platform == "win32" or not _DESCRIPTORS.is_dir():  # on Windows, locks are a handle's own
         return None
     wanted = identity(path)
     if wanted is None:
         return None
-    for name in os.listdir(folder):  # noqa: PTH208  # names, not paths: they are numbers
+    for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208  # names, not paths: they are numbers
         with suppress(OSError, ValueError):
             found = os.fstat(int(name))
             if (found.st_dev, found.st_ino) == wanted:
@@ -112,6 +112,25 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def changed(path: Path) -> tuple[int, int, int] | None:
+    """What is another after every change of a file, and when another takes its place; None without one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+def still(path: Path, before: tuple[int, int] | None) -> bool:
+    """Whether a path leads to the file that it led to `before`, and that is the one that this process opened since.
+
+    The number of a file is given to another one as soon as nobody has it open: equal numbers alone say nothing.
+    """
+    if identity(path) != before:
+        return False
+    return sys.platform == "win32" or not _DESCRIPTORS.is_dir() or open_here(path)
 
 
 @contextmanager
