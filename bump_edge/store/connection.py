@@ -182,6 +182,7 @@ class Connection:
                         raise
                 if time.monotonic() > deadline:
                     raise _replaced(self.path)
+                time.sleep(0.01)
 
     def _open_as(self, header: files.Header) -> sqlite3.Connection:
         if header.kind == "empty" and self._given is not None:
