@@ -267,10 +267,12 @@ def import_(connection: Connection, source: Path | str | BinaryIO) -> ImportRepo
                 stream = source
             if not stream.seekable():
                 # has no name from the start, or is deleted when it is closed; readable by its owner only
-                # ... or in memory for an encrypted store, of which nothing may come to the disk as plain text
-                spool: BinaryIO = stack.enter_context(
-                    io.BytesIO() if connection.key else tempfile.TemporaryFile(dir=connection.path.parent)  # noqa: SIM115
-                )
+                # (a plain store's; of an encrypted one nothing may come to the disk as plain text)
+                spool: BinaryIO
+                if connection.key is None:
+                    spool = stack.enter_context(tempfile.TemporaryFile(dir=connection.path.parent))
+                else:
+                    spool = io.BytesIO()
                 shutil.copyfileobj(stream, spool, 1 << 20)
                 spool.seek(0)
                 stream = spool
