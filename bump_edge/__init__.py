@@ -27,6 +27,7 @@ _HOME_OF = {
     "Chunk": "backends.base",
     "Correction": "store",
     "EmptyHistoryError": "errors",
+    "EncryptionReport": "store.encryption",
     "Evidence": "types",
     "ExportReport": "store",
     "ExtractiveBackend": "backends.extractive",
@@ -67,15 +68,20 @@ _HOME_OF = {
     "UserSummary": "store",
     "block": "profiler.corrections",
     "build_messages": "context",
+    "decrypt_store": "store.encryption",
     "diff": "profiler.diff",
     "edit": "profiler.corrections",
+    "encrypt_store": "store.encryption",
     "follow": "profiler.watch",
     "forget": "profiler.forget",
     "generate": "backends.base",
     "open_model": "models",
     "pin": "profiler.corrections",
     "plan_forget": "profiler.forget",
+    "recovery_key": "store.encryption",
+    "restore_key": "store.encryption",
     "rollback": "profiler.corrections",
+    "rotate_key": "store.encryption",
     "unblock": "profiler.corrections",
     "unpin": "profiler.corrections",
 }
@@ -118,6 +124,14 @@ if TYPE_CHECKING:
     from bump_edge.prompts import Prompt
     from bump_edge.settings import Settings
     from bump_edge.store import Correction, ExportReport, ImportReport, IngestReport, Store, UserSummary
+    from bump_edge.store.encryption import (
+        EncryptionReport,
+        decrypt_store,
+        encrypt_store,
+        recovery_key,
+        restore_key,
+        rotate_key,
+    )
     from bump_edge.types import LOCAL_USER, Evidence, HistoryStats, Interaction, Profile
 
 __all__ = [
@@ -133,6 +147,7 @@ __all__ = [
     "Chunk",
     "Correction",
     "EmptyHistoryError",
+    "EncryptionReport",
     "Evidence",
     "ExportReport",
     "ExtractiveBackend",
@@ -171,15 +186,20 @@ __all__ = [
     "UserSummary",
     "block",
     "build_messages",
+    "decrypt_store",
     "diff",
     "edit",
+    "encrypt_store",
     "follow",
     "forget",
     "generate",
     "open_model",
     "pin",
     "plan_forget",
+    "recovery_key",
+    "restore_key",
     "rollback",
+    "rotate_key",
     "unblock",
     "unpin",
 ]

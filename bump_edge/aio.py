@@ -50,8 +50,10 @@ class _Worker:
 class AsyncStore:
     """`bump_edge.Store` for asyncio; an async context manager. Arguments and errors are those of `Store`."""
 
-    def __init__(self, path: Path | str | None = None, *, timeout: float = 10.0) -> None:
-        self._open = lambda: Store(path, timeout=timeout)
+    def __init__(
+        self, path: Path | str | None = None, *, timeout: float = 10.0, key: str | bytes | None = None
+    ) -> None:
+        self._open = lambda: Store(path, timeout=timeout, key=key)
         self._worker = _Worker("bump-edge-store")
         self._store: Store | None = None
 

@@ -48,6 +48,11 @@ def config_file(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(home).expanduser() if home else Path(platformdirs.user_config_dir("bump-edge"))) / "config.toml"
 
 
+def load_key(environment: Mapping[str, str] = os.environ, name: str = "BUMP_EDGE_KEY") -> str | None:
+    """The key of the store from the environment; never from the config file, which would lie beside the store."""
+    return environment.get(name) or None
+
+
 def load(
     *,
     db: Path | None = None,

@@ -36,6 +36,8 @@ def test_the_import_is_light() -> None:
         "sqlite3",
         "orjson",
         "stopwordsiso",
+        "sqlcipher3",
+        "keyring",
     ]
     code = f"import sys, bump_edge; print([m for m in {heavy!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -44,6 +46,7 @@ def test_the_import_is_light() -> None:
 
 def test_the_library_loads_no_command_line_and_no_model_runtime() -> None:
     heavy = ["typer", "rich", "onnxruntime", "onnxruntime_genai", "llama_cpp", "torch", "ssl", "urllib.request"]
+    heavy += ["sqlcipher3", "keyring"]
     code = (
         "import sys, tempfile, pathlib, bump_edge as b\n"
         "folder = tempfile.mkdtemp()\n"
@@ -93,6 +96,17 @@ def test_nothing_else_in_the_package_can_open_a_connection() -> None:
             if any(name.split(".")[0] in NETWORK and name != "urllib.parse" for name in names):
                 found.add(path.relative_to(PACKAGE))
     assert found == MAY_CONNECT
+
+
+def test_what_the_extra_brings_is_imported_in_one_module_each() -> None:
+    homes: dict[str, list[str]] = {"sqlcipher3": [], "keyring": []}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in {name.split(".")[0] for name in names} & set(homes):
+                homes[name].append(str(path.relative_to(PACKAGE).as_posix()))
+    assert homes == {"sqlcipher3": ["store/cipher.py"], "keyring": ["store/keychain.py"]}
 
 
 def test_every_error_has_its_own_code_and_the_exit_code_of_the_product_page() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.run import ROOT, environment, run
+from tests.store.keychain import BACKEND, FILE
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OUTPUT = re.compile(r"(<!-- output of command 1[^\n]*-->\n```text\n)(.*?)(```)", re.S)
@@ -56,6 +57,18 @@ def test_every_command_runs(home: Path, command: str) -> None:
     done = run(home, *words[1:])
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_commands_about_encryption_run(home: Path, tmp_path: Path) -> None:
+    (block,) = re.findall(r"```sh\n(bump-edge encrypt.*?)```", README, re.S)
+    commands = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert len(commands) == 6
+    chain = {"PYTHON_KEYRING_BACKEND": BACKEND, FILE: str(tmp_path / "keychain.json")}
+    for command in commands:
+        words = [str(tmp_path / word) if word == "recovery.txt" else word for word in command[1:]]
+        done = run(home, *words, **chain)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
 
 
 def test_the_python_runs(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from bump_edge.cli import (
     corrections,
     doctor,
+    encryption,
     explain,
     export,
     forget,
@@ -52,8 +53,11 @@ for command in (
     forget.forget,
     export.export,
     import_.import_,
+    encryption.encrypt,
+    encryption.decrypt,
 ):
     app.command(name=command.__name__.rstrip("_"))(command)
+app.add_typer(encryption.app, name="key")
 app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)
 app.command()(path.path)

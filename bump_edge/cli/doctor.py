@@ -66,18 +66,25 @@ def _model(settings: Settings) -> dict[str, Any]:
 
 
 def _store(session: options.Session) -> dict[str, Any]:
+    from bump_edge.store.files import NEW, OLD
+
     path = session.settings.db
     if not path.exists():
         return {"path": str(path), "ok": True, "says": "not there yet; the first ingest makes it"}
     try:
         with session.open_store() as store:
             problem = store.check()
-            users = len(store.users())
+            users, kept = len(store.users()), "encrypted" if store.encrypted else "not encrypted"
     except BumpEdgeError as error:
         return {"path": str(path), "ok": False, "says": error.message}
     mode = stat.S_IMODE(path.stat().st_mode)
+    left = [p.name for p in (path.with_name(path.name + end) for end in (NEW, OLD)) if p.exists()]
+    if left:
+        what = "encrypt" if kept == "encrypted" else "decrypt"
+        says = f"{', '.join(left)}: left by a conversion that was interrupted; `bump-edge {what}` clears it away"
+        return {"path": str(path), "ok": False, "says": says}
     if problem:
         return {"path": str(path), "ok": False, "says": problem}
     if mode & 0o077:
         return {"path": str(path), "ok": False, "says": f"mode is {mode:04o}: others can read it; chmod 600 it"}
-    return {"path": str(path), "ok": True, "says": f"{users} users, sound, mode {mode:04o}"}
+    return {"path": str(path), "ok": True, "says": f"{users} users, sound, {kept}, mode {mode:04o}"}

@@ -117,5 +117,16 @@ def _print(session: options.Session, receipt: Receipt) -> None:
     )
     if not receipt.wal_truncated:
         emit(wrap("Another process has the store open: its write-ahead log is cleared when that one closes it."))
+    if receipt.shredded:
+        emit(
+            wrap("The store has a new key: no older copy of it can be read. Recovery keys are void: export a new one.")
+        )
+    elif receipt.shredded is False:
+        emit(
+            wrap(
+                "Copies of the store that were made before can still be read with its key: close other programs that "
+                "use it, and rotate the key (`bump-edge key rotate`)."
+            )
+        )
     if receipt.profile_version is not None:
         emit(f"The profile was written anew as version {receipt.profile_version}.")

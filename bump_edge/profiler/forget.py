@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bump_edge.errors import NotFoundError, UsageError
+from bump_edge.errors import KeyUnavailableError, NotFoundError, StoreLockedError, UsageError
 from bump_edge.profiler.evidence import EvidenceIndex
 from bump_edge.profiler.options import SIMILARITY
 from bump_edge.profiler.word import Embedder, Topic, Word
 from bump_edge.store import Derived, Scan, Store
-from bump_edge.store.forgetting import needles
+from bump_edge.store.scanning import needles
 from bump_edge.text import words
 from bump_edge.types import Evidence, Interaction, Profile
 
@@ -73,6 +73,8 @@ class Receipt:
             state: it is cut when that one closes the store.
         scan: what a search of the files' bytes for the deleted texts found.
         profile_version: of the profile that was written from what remains; None without one.
+        shredded: where a whole user went from an encrypted store: whether the store has a new key now and the old one
+            is destroyed, which makes every older copy of the file unreadable; see `Store.rekey`. None otherwise.
     """
 
     user_id: str
@@ -84,6 +86,7 @@ class Receipt:
     wal_truncated: bool
     scan: Scan
     profile_version: int | None = None
+    shredded: bool | None = None
 
     @property
     def clean(self) -> bool:
@@ -187,6 +190,7 @@ def forget(store: Store, plan: ForgetPlan) -> Receipt:
     else:
         changed, gone = store.forget(plan.user_id, plan.interactions, plan.derived, corrections=plan.pins)
     truncated, found = store.clean(wanted)
+    shredded = _shred(store) if plan.everything else None
     user_id = plan.user_id
     if plan.everything:
         user_id = "sha256:" + hashlib.sha256(user_id.encode()).hexdigest()[:16]
@@ -199,7 +203,15 @@ def forget(store: Store, plan: ForgetPlan) -> Receipt:
         versions_deleted=tuple(gone),
         wal_truncated=truncated,
         scan=found,
+        shredded=shredded,
     )
+
+
+def _shred(store: Store) -> bool | None:
+    try:
+        return store.rekey()
+    except (StoreLockedError, KeyUnavailableError):  # what was to go is gone from this file all the same
+        return False
 
 
 def _about(history: Iterable[Interaction], word: Word) -> list[Interaction]:

@@ -10,7 +10,8 @@ from bump_edge.store.report import BadLine, ExportReport, ImportReport, IngestRe
 from bump_edge.store.store import Store
 
 if TYPE_CHECKING:
-    from bump_edge.store.forgetting import Derived, Scan
+    from bump_edge.store.forgetting import Derived
+    from bump_edge.store.scanning import Scan
 
 __all__ = [
     "BadLine", "Correction", "Derived", "ExportReport", "ImportReport", "IngestReport", "Kind", "ProfileDraft", "Scan",
@@ -22,6 +23,6 @@ def __getattr__(name: str) -> Any:
     """Load what is rarely needed when it is."""
     if name not in ("Derived", "Scan"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from bump_edge.store import forgetting
+    from bump_edge.store import forgetting, scanning
 
-    return getattr(forgetting, name)
+    return getattr(forgetting if name == "Derived" else scanning, name)

@@ -12,8 +12,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bump_edge.errors import StoreCorruptError, StoreError, StoreLockedError, StoreWriteError
-from bump_edge.store import schema
+from bump_edge.errors import (
+    BumpEdgeError,
+    StoreCorruptError,
+    StoreError,
+    StoreLockedError,
+    StoreWriteError,
+)
+from bump_edge.store import files, schema
+from bump_edge.store.keys import Key, given, not_encrypted, of_store, wrong
 
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -23,8 +30,8 @@ _CACHE_KIB = 65_536  # what a batch of an ingest touches in the index fits
 _CHECKPOINT_PAGES = 8_000
 
 
-def explain(error: sqlite3.Error, path: Path) -> StoreError:
-    """The error of this library that `error` stands for."""
+def explain(error: Exception, path: Path) -> StoreError:
+    """The error of this library that an error of SQLite's or SQLCipher's stands for."""
     code = getattr(error, "sqlite_errorcode", None)
     kind = None if code is None else code & 0xFF
     details = {"path": str(path), "sqlite": getattr(error, "sqlite_errorname", type(error).__name__)}
@@ -34,7 +41,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
             "Try again, or stop the other process.",
             details=details,
         )
-    if kind in _CORRUPT:
+    if kind in _CORRUPT or "disk image is malformed" in str(error):  # a function of SQLCipher's gives no code
         return StoreCorruptError(
             f"{path} is not a bump-edge store, or is damaged ({error}). Restore it from a backup, or move it away "
             "and ingest the histories again.",
@@ -57,23 +64,28 @@ class Connection:
     Args:
         path: the file; it and its directory are made when missing.
         timeout: seconds that a write waits for another process's.
+        key: of an encrypted store; None for that of the environment, and for a store that is encrypted already, that of
+            the keychain. A new store is encrypted where a key is given or in the environment.
 
     Raises:
         StoreError: see `explain`; `StoreVersionError` for a store of a newer version.
+        KeyUnavailableError: no key for an encrypted store, the wrong one, or one for a plain store.
     """
 
-    def __init__(self, path: Path, *, timeout: float) -> None:
+    def __init__(self, path: Path, *, timeout: float, key: str | bytes | Key | None = None) -> None:
         self.path = path
         self.readonly = False
+        self.errors: type[Exception] = sqlite3.Error
+        """What this connection raises: SQLite's errors or SQLCipher's, which have the same attributes."""
+        self.key: Key | None = None
+        """The key that the store was opened with; None for a plain one."""
+        self._given = given(key)
         self._timeout = timeout
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._connection: sqlite3.Connection | None = None
-        _prepare(path)
-        try:
-            self._connection = self._open()
-        except sqlite3.Error as error:
-            raise explain(error, path) from error
+        prepare(path)
+        self._connection = self._open()
 
     def close(self) -> None:
         """Close the connection; twice is fine."""
@@ -94,7 +106,7 @@ class Connection:
                 )
             try:
                 yield self._connection
-            except sqlite3.Error as error:
+            except self.errors as error:
                 raise explain(error, self.path) from error
 
     @contextmanager
@@ -128,13 +140,83 @@ class Connection:
         with self.use() as connection:
             return connection.execute(query, values).fetchall()
 
+    def rekey(self) -> bool | None:
+        """Give the store a new key, and destroy the old one; every older copy of its pages is unreadable then.
+
+        Returns:
+            Whether that was done: None where the store is plain, False where the key is not the keychain's, because who
+            gave it has it still.
+
+        Raises:
+            StoreLockedError: it is open elsewhere. The key is the old one.
+            KeyUnavailableError: the keychain cannot be used. The key is the old one.
+        """
+        from bump_edge.store import conversion
+
+        with self._lock:
+            with self.use():
+                if self.key is None or self.key.source != "keychain":
+                    return None if self.key is None else False
+            self.close()
+            try:
+                done = conversion.convert(self.path, self.key, Key.random(), timeout=self._timeout, again=True)
+            finally:
+                self._connection = self._open()
+            return bool(done.key_destroyed)
+
     def _open(self) -> sqlite3.Connection:
-        writable = os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
-        if not writable:
-            self.readonly = True
+        deadline = time.monotonic() + self._timeout
+        with files.opening(self.path):
+            while True:
+                # A conversion puts another file in the store's place. From its first look into a file in WAL mode on, a
+                # connection keeps a lock that no conversion gets past: the file that is there then is the right one.
+                before, changed, header = files.identity(self.path), files.changed(self.path), files.header(self.path)
+                try:
+                    connection = self._open_as(header)
+                    if files.still(self.path, before):
+                        return connection
+                    connection.close()
+                except BumpEdgeError:
+                    # what went wrong with a file that is no longer there says nothing about the one that is
+                    if files.changed(self.path) == changed or time.monotonic() > deadline:
+                        raise
+                if time.monotonic() > deadline:
+                    raise _replaced(self.path)
+                time.sleep(0.01)
+
+    def _open_as(self, header: files.Header) -> sqlite3.Connection:
+        if header.kind == "empty" and self._given is not None:
+            from bump_edge.store import conversion
+
+            conversion.convert(self.path, None, self._given, timeout=self._timeout)
+            header = files.header(self.path)
+        if header.kind == "plain" and self._given is not None:
+            raise not_encrypted(self.path, self._given)
+        self.errors, self.key, self._salt = sqlite3.Error, None, header.salt
+        if header.kind == "encrypted":
+            from bump_edge.store import cipher
+
+            self.errors = cipher.errors(self.path)
+            self.key = of_store(self.path, header.salt, self._given)
+        try:
+            return self._open_writable()
+        except self.errors as error:
+            if self.key is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+                raise wrong(self.path, self.key) from error
+            raise explain(error, self.path) from error
+
+    def _open_writable(self) -> sqlite3.Connection:
+        self.readonly = not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
+        if self.readonly:
             return self._open_readonly()
+        before = files.identity(self.path)
         connection = self._connect("rw")
         try:
+            # A file that was replaced while this waited for its lock must not be switched to WAL: its log would be the
+            # new one's, by its name.
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            if not files.still(self.path, before):
+                raise _replaced(self.path)
             _settle(connection)
             self._switch_to_wal(connection)
             if schema.pending(connection, str(self.path)):
@@ -157,7 +239,10 @@ class Connection:
         connection = self._connect("ro")
         try:
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError:
+        except self.errors as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
+                connection.close()
+                raise
             # A WAL database needs a -shm file beside it, which cannot be made here. With nothing in the WAL, the
             # database file alone is the whole truth.
             connection.close()
@@ -179,6 +264,11 @@ class Connection:
         return connection
 
     def _connect(self, mode: str) -> sqlite3.Connection:
+        if self.key is not None:
+            from bump_edge.store import cipher
+
+            raw = self.key.raw(self._salt)
+            return cipher.connect(self.path, mode, raw=raw, salt=self._salt, timeout=self._timeout)
         return sqlite3.connect(
             f"file:{quote(str(self.path.absolute()))}?mode={mode}",
             uri=True,
@@ -194,11 +284,18 @@ class Connection:
             try:
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 return
-            except sqlite3.OperationalError as error:
+            except self.errors as error:
                 # SQLite does not wait here when another process is doing the same
-                if error.sqlite_errorcode & 0xFF not in _LOCKED or time.monotonic() > deadline:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _LOCKED or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+
+
+def _replaced(path: Path) -> StoreLockedError:
+    return StoreLockedError(
+        f"{path} was replaced while it was opened: expected that it is converted once. Open it again.",
+        details={"path": str(path)},
+    )
 
 
 def _settle(connection: sqlite3.Connection) -> None:
@@ -215,7 +312,7 @@ def _settle(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
-def _prepare(path: Path) -> None:
+def prepare(path: Path) -> None:
     """Make the directory (0700) and the file (0600), if they are missing."""
     try:
         if path.is_dir():

@@ -14,7 +14,8 @@ from bump_edge.store.report import ExportReport, ImportReport
 from bump_edge.types import Interaction
 
 if TYPE_CHECKING:
-    from bump_edge.store.forgetting import Derived, Scan
+    from bump_edge.store.forgetting import Derived
+    from bump_edge.store.scanning import Scan
 
 # Forgetting and moving are rare: their modules are loaded when they are called.
 
@@ -96,23 +97,44 @@ class StoreLife:
             wanted: pieces of what should be gone.
 
         Returns:
-            Whether the WAL was cut to nothing, and what a search for `wanted` still found.
+            Whether the WAL was cut to nothing (and an encrypted file rewritten), and what a search for `wanted` still
+            found.
         """
-        from bump_edge.store import forgetting
+        from bump_edge.store import scanning
 
-        return forgetting.clean(self._connection, wanted)
+        return scanning.clean(self._connection, wanted)
 
     def truncate_wal(self) -> bool:
         """Write the WAL back into the file and cut it to nothing; False while another process still needs it."""
-        from bump_edge.store import forgetting
+        from bump_edge.store import scanning
 
-        return forgetting.truncate_wal(self._connection)
+        return scanning.truncate_wal(self._connection)
+
+    def rekey(self) -> bool | None:
+        """Give an encrypted store whose key is in the keychain a new one, and destroy the old (crypto-shredding).
+
+        Promised: no copy of the store's pages that was made before, be it in a backup, a snapshot, the spare
+        blocks of a flash disk or an old write-ahead log, can be read again by anybody who does not hold the old
+        key. Not promised: anything about copies of the keychain, about recovery keys that were exported (they
+        open the old copies, and no longer the store: export a new one), about files that `export_file` wrote,
+        about copies from before the store was encrypted, or about memory. It takes all users' old copies, not
+        one's: they become unreadable as wholes.
+
+        Returns:
+            Whether that was done. None for a plain store. False where the key was given by argument or environment: it
+            is not the library's to destroy, `bump_edge.rotate_key` takes a new one.
+
+        Raises:
+            StoreLockedError: another process, or another `Store`, has the file open; nothing changed.
+            KeyUnavailableError: the keychain cannot be used; nothing changed.
+        """
+        return self._connection.rekey()
 
     def scan(self, wanted: Sequence[bytes]) -> Scan:
         """Search the bytes of the store's files for pieces of text that should be gone; see `Scan`."""
-        from bump_edge.store import forgetting
+        from bump_edge.store import scanning
 
-        return forgetting.scan(self._connection, wanted)
+        return scanning.scan(self._connection, wanted)
 
     def export_file(
         self,
@@ -151,7 +173,7 @@ class StoreLife:
 
         Args:
             source: a path, or a binary stream such as ``sys.stdin.buffer``; one that cannot seek is copied to a
-                temporary file beside the store first.
+                temporary file beside the store first, or, where the store is encrypted, into memory.
 
         Raises:
             InputError: it is no export, one of a newer format, incomplete, or changed.

@@ -81,7 +81,7 @@ def search(connection: Connection, user_id: str, query: str, *, limit: int) -> l
         weight: dict[str, float] = {}
         weights: defaultdict[int, float] = defaultdict(float)
         for stem, word in terms.items():
-            hits = _hits(sql, word, first_id, last_id)
+            hits = _hits(connection, sql, word, first_id, last_id)
             if not hits:
                 continue
             frequency = len(hits)
@@ -102,10 +102,10 @@ def search(connection: Connection, user_id: str, query: str, *, limit: int) -> l
     return [interaction_of(user_id, row) for _, row in top]
 
 
-def _hits(sql: sqlite3.Connection, word: str, first_id: int, last_id: int) -> list[int]:
+def _hits(connection: Connection, sql: sqlite3.Connection, word: str, first_id: int, last_id: int) -> list[int]:
     try:
         return [i for (i,) in sql.execute(_HITS, (f'"{word}"', first_id, last_id, CAP))]
-    except sqlite3.OperationalError as error:
+    except connection.errors as error:
         # Unicode versions differ: what is one word here can be several, a phrase, to the tokenizer
         if "phrase" in str(error):
             return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -37,8 +36,13 @@ class Store(StoreLife):
         path: the file; None means the settings' (``BUMP_EDGE_DB``, config file, default). Made when missing, readable
             by its owner only.
         timeout: seconds that a write waits while another process is writing.
+        key: makes a new store an encrypted one (SQLCipher, extra ``encrypt``), and opens it: 32 random bytes, their 64
+            hexadecimal digits, or a passphrase. None means ``BUMP_EDGE_KEY``, and where that is not set, for a store
+            that is encrypted already, the keychain. `bump_edge.encrypt_store` encrypts a store that exists.
 
     Raises:
+        KeyUnavailableError: there is no key for an encrypted store, or the wrong one; or a key is given for a store
+            that is not encrypted; or the extra is not installed.
         StoreLockedError: another process holds the file for longer than `timeout`.
         StoreVersionError: it was written by a newer bump-edge.
         StoreCorruptError: it is no store, or damaged.
@@ -46,9 +50,11 @@ class Store(StoreLife):
         StoreError: anything else that SQLite says.
     """
 
-    def __init__(self, path: Path | str | None = None, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self, path: Path | str | None = None, *, timeout: float = 10.0, key: str | bytes | None = None
+    ) -> None:
         self._path = settings.load().db if path is None else Path(path)
-        self._connection = Connection(self._path, timeout=timeout)
+        self._connection = Connection(self._path, timeout=timeout, key=key)
 
     def __enter__(self) -> Self:
         return self
@@ -72,17 +78,23 @@ class Store(StoreLife):
         """Whether the file can only be read."""
         return self._connection.readonly
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the file is encrypted."""
+        return self._connection.key is not None
+
     def check(self) -> str | None:
         """What is wrong with the file, None if nothing is; reads all of it."""
         try:
             found = self._connection.rows("PRAGMA integrity_check(1)")
             links = self._connection.rows("PRAGMA foreign_key_check")
+            forged = self._connection.rows("PRAGMA cipher_integrity_check") if self.encrypted else []
             if found == [("ok",)] and not links and not self.readonly:
                 with self._connection.writing() as sql:
                     try:
                         # compares every interaction with the index
                         sql.execute("INSERT INTO interactions_fts(interactions_fts, rank) VALUES('integrity-check', 1)")
-                    except sqlite3.DatabaseError as error:
+                    except self._connection.errors as error:
                         if isinstance(explain(error, self._path), StoreError) and "malformed" in str(error):
                             return "the search index does not match the interactions"
                         raise
@@ -90,6 +102,8 @@ class Store(StoreLife):
             return error.message
         if found != [("ok",)]:
             return str(found[0][0])
+        if forged:
+            return str(forged[0][0])
         return f"{len(links)} links lead nowhere" if links else None
 
     def ingest(self, interactions: Iterable[Interaction], *, cancel: threading.Event | None = None) -> IngestReport:

@@ -37,6 +37,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import io
 import os
 import shutil
 import sqlite3
@@ -51,7 +52,7 @@ from typing import BinaryIO
 import orjson
 
 from bump_edge.errors import InputError, StoreWriteError, UsageError
-from bump_edge.store import forgetting, records
+from bump_edge.store import forgetting, records, scanning
 from bump_edge.store.connection import Connection
 from bump_edge.store.interactions import need_user
 from bump_edge.store.merging import Merge
@@ -284,7 +285,12 @@ def import_(connection: Connection, source: Path | str | BinaryIO) -> ImportRepo
                 stream = source
             if not stream.seekable():
                 # has no name from the start, or is deleted when it is closed; readable by its owner only
-                spool = stack.enter_context(tempfile.TemporaryFile(dir=connection.path.parent))
+                # (a plain store's; of an encrypted one nothing may come to the disk as plain text)
+                spool: BinaryIO
+                if connection.key is None:
+                    spool = stack.enter_context(tempfile.TemporaryFile(dir=connection.path.parent))
+                else:
+                    spool = io.BytesIO()
                 shutil.copyfileobj(stream, spool, 1 << 20)
                 spool.seek(0)
                 stream = spool
@@ -299,7 +305,7 @@ def import_(connection: Connection, source: Path | str | BinaryIO) -> ImportRepo
             details={"source": name},
         ) from error
     if counts["removed"] or counts["versions_removed"] or counts["corrections_removed"]:
-        forgetting.truncate_wal(connection)
+        scanning.truncate_wal(connection)
     counts["duplicates"] = counts["interactions"] - counts["added"] - counts["forgotten"]
     return ImportReport(**counts)
 

@@ -91,13 +91,13 @@ def test_the_text_was_there_before_and_a_plain_delete_would_leave_it(store: Stor
     with store._connection.writing() as sql:
         sql.execute("DELETE FROM interactions WHERE digest = ?", (secret.digest,))
     store.truncate_wal()
-    from bump_edge.store.forgetting import needles
+    from bump_edge.store.scanning import needles
 
     assert store.scan(needles([secret])).found > 0
 
 
 def test_the_scan_does_not_count_what_remaining_rows_hold(store: Store) -> None:
-    from bump_edge.store.forgetting import needles
+    from bump_edge.store.scanning import needles
 
     assert store.scan(needles(HISTORY)).found == 0
     assert store.scan([b"not there at all"]).found == 0
