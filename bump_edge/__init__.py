@@ -26,6 +26,7 @@ _HOME_OF = {
     "CancelledError": "errors",
     "Chunk": "backends.base",
     "Correction": "store",
+    "Detector": "pii",
     "EmptyHistoryError": "errors",
     "Evidence": "types",
     "ExportReport": "store",
@@ -41,6 +42,7 @@ _HOME_OF = {
     "Interaction": "types",
     "KeyUnavailableError": "errors",
     "LOCAL_USER": "types",
+    "LeakReport": "audit",
     "MODES": "context",
     "ModelCorruptError": "errors",
     "ModelError": "errors",
@@ -54,6 +56,7 @@ _HOME_OF = {
     "ProfilerOptions": "profiler",
     "Prompt": "prompts",
     "Receipt": "profiler.forget",
+    "ReleasePolicy": "settings",
     "ScriptedBackend": "backends.scripted",
     "SentenceDiff": "profiler.diff",
     "Settings": "settings",
@@ -75,6 +78,7 @@ _HOME_OF = {
     "open_model": "models",
     "pin": "profiler.corrections",
     "plan_forget": "profiler.forget",
+    "release": "audit",
     "rollback": "profiler.corrections",
     "unblock": "profiler.corrections",
     "unpin": "profiler.corrections",
@@ -82,6 +86,7 @@ _HOME_OF = {
 
 if TYPE_CHECKING:
     from bump_edge.aio import AsyncProfiler, AsyncStore
+    from bump_edge.audit import LeakReport, release
     from bump_edge.backends.base import Backend, Chunk, Generation, GenerationOptions, generate
     from bump_edge.backends.extractive import ExtractiveBackend
     from bump_edge.backends.scripted import ScriptedBackend
@@ -110,13 +115,14 @@ if TYPE_CHECKING:
         UsageError,
     )
     from bump_edge.models import open_model
+    from bump_edge.pii import Detector
     from bump_edge.profiler import Profiler, ProfilerOptions
     from bump_edge.profiler.corrections import block, edit, pin, rollback, unblock, unpin
     from bump_edge.profiler.diff import SentenceDiff, diff
     from bump_edge.profiler.forget import ForgetPlan, Receipt, forget, plan_forget
     from bump_edge.profiler.watch import follow
     from bump_edge.prompts import Prompt
-    from bump_edge.settings import Settings
+    from bump_edge.settings import ReleasePolicy, Settings
     from bump_edge.store import Correction, ExportReport, ImportReport, IngestReport, Store, UserSummary
     from bump_edge.types import LOCAL_USER, Evidence, HistoryStats, Interaction, Profile
 
@@ -132,6 +138,7 @@ __all__ = [
     "CancelledError",
     "Chunk",
     "Correction",
+    "Detector",
     "EmptyHistoryError",
     "Evidence",
     "ExportReport",
@@ -146,6 +153,7 @@ __all__ = [
     "InputError",
     "Interaction",
     "KeyUnavailableError",
+    "LeakReport",
     "ModelCorruptError",
     "ModelError",
     "ModelNotFoundError",
@@ -158,6 +166,7 @@ __all__ = [
     "ProfilerOptions",
     "Prompt",
     "Receipt",
+    "ReleasePolicy",
     "ScriptedBackend",
     "SentenceDiff",
     "Settings",
@@ -179,6 +188,7 @@ __all__ = [
     "open_model",
     "pin",
     "plan_forget",
+    "release",
     "rollback",
     "unblock",
     "unpin",
