@@ -119,7 +119,8 @@ def _span(rule: Rule, match: re.Match[str], flat: str) -> Span | None:
         return None
     if verdict is not True:
         end = start + verdict
-    while end > start and flat[end - 1] in " .,;:!?":
+    trimmed = ".,;:" if rule.kind == "secret" else " .,;:!?"  # a password may well end in a sign
+    while end > start and flat[end - 1] in trimmed:
         end -= 1
     return Span(start=start, end=end, kind=rule.kind, rule=rule.name)
 

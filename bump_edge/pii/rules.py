@@ -41,6 +41,8 @@ class Rule:
 
 _FREE = r"(?<![0-9A-Za-z@])(?<![0-9A-Za-z][-./_#])"  # nothing that belongs to the match stands before it
 _DONE = r"(?![-./_]?[0-9A-Za-z])"  # nor after it
+_FIRST = r"(?<![0-9] )"  # no group of digits before it: it would be the tail of something longer
+_ALONE = _DONE + r"(?! [0-9]{3})"  # nor after it
 
 # Words that say that a number is a thing's: "order 4111…", "Art.-Nr. 212-555-0123", "ISBN: …".
 _THING = re.compile(
@@ -48,8 +50,8 @@ _THING = re.compile(
     r"product|sku|upc|ean|gtin|asin|isbn|issn|doi|serial|s/n|sn|lot|batch|art(?:icle|ikel)?|patent|version|firmware|build|code|oclc|lccn|"
     r"bestell\w*|auftrag\w*|rechnung\w*|sendung\w*|artikel\w*|modell?|serien\w*|teile\w*|commande|facture|colis|suivi|"
     r"r[ée]f[ée]rence|mod[èe]le|article|pedido|factura|env[íi]o|modelo|art[íi]culo|ordine|fattura|spedizione|codice|"
-    r"bestelling|factuur|zam[óo]wieni\w*|faktur\w*|beställning\w*)\b|#|№|订单|注文|주문)"
-    r"[\s.:#=_\-]*(?:(?:no|nr|n[°º]|num|number|nummer|id|code|numéro|número|numero|de|is|was|ist|lautet)\b[\s.:#=°º]*){0,2}$",
+    r"bestelling|factuur|zam[óo]wieni\w*|faktur\w*|beställning\w*)\b|#|№|订单|编号|型号|注文|品番|주문|제품|заказ\w*|модель|артикул|арт\.)"
+    r"[\s.:#=_\-]*(?:(?:no|nr|n[°º]|num|number|nummer|id|code|numéro|número|numero|de|is|was|ist|lautet|番号|号|번호)\b[\s.:#=°º]*){0,2}$",
     re.I,
 )
 _PHONE_WORD = re.compile(
@@ -62,6 +64,11 @@ _PHONE_WORD = re.compile(
 _CALLING_CODE = re.compile(
     r"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|21[12368]|22\d|23\d|24\d|25[0-8]|26\d|29[0-9]|35\d|37\d|38[0-35-79]"
     r"|42[0139]|50\d|59\d|67\d|68\d|69[0-2]|85[0-356]|88[06]|96[0-8]|97[0-79]|99[2-68]"
+)
+_VERSION = re.compile(
+    r"(?:\bv(?:er(?:s(?:ion|ión|ão|ione|ie|ja)?)?)?\.?|versi\w*|верси\w*|firmware|release|build|update|driver|kernel|patch|windows|"
+    r"android|ios|chrome|firefox|§|section|chapter|kapitel|clause|abschnitt|oid|版本|バージョン|버전|[a-z]+-)[\s:.]*$",
+    re.I,
 )
 _DATE = re.compile(r"(?:\d{1,2}[-./ ]\d{1,2}[-./ ](?:19|20)\d\d|(?:19|20)\d\d[-./ ]\d{1,2}[-./ ]\d{1,2})\b")
 
@@ -222,9 +229,9 @@ RULES: tuple[Rule, ...] = (
     # --- accounts
     _rule("iban", "iban", r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}[ -]?(?:[0-9A-Z][ -]?){11,32}", _iban, flags=re.I),
     _rule("card", "card",
-          _FREE + r"(?:[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})" + _DONE,
-          _card),
-    _rule("card_bare", "card", _FREE + r"[0-9]{14,19}" + _DONE, _card, unless=_THING),
+          _FIRST + _FREE + r"(?:[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})" + _ALONE,
+          _card, unless=_THING),
+    _rule("card_bare", "card", _FREE + r"[0-9]{14,19}" + _ALONE, _card, unless=_THING),
     # --- identity numbers
     _rule("us_ssn", "national_id", _FREE + r"[0-9]{3}-[0-9]{2}-[0-9]{4}" + _DONE, _on_bare(checksums.us_ssn), unless=_THING),
     _id("us_ssn_bare", r"[0-9]{3} ?[0-9]{2} ?[0-9]{4}", checksums.us_ssn, r"\bssn\b|social security"),
@@ -257,8 +264,7 @@ RULES: tuple[Rule, ...] = (
           needs=r"\bimei\b[^0-9\n]{0,12}$"),
     _rule("mac", "device", r"(?<![0-9A-Za-z:\-])[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2}(?![0-9A-Za-z:\-])", flags=re.I),
     _rule("ipv4", "ip", r"(?<![0-9A-Za-z.@])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z]|\.[0-9])", _long_ipv4,
-          unless=re.compile(r"(?:\bv(?:er(?:sion)?)?\.?|version\w*|firmware|release|build|update|driver|§|section|chapter|kapitel|"
-                            r"clause|abschnitt|oid|[a-z]+-)[\s:]*$", re.I)),
+          unless=_VERSION),
     _rule("ipv4_said", "ip", r"(?<![0-9A-Za-z.@])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z]|\.[0-9])", _ipv4,
           needs=r"\b(?:ip|ip[- ]?(?:address|adresse)|server|host|router|dns|gateway|ping|ssh)\b[^0-9\n]{0,14}$"),
     _rule("ipv6", "ip", r"(?<![0-9A-Za-z:.])(?:[0-9A-F]{0,4}:){2,7}[0-9A-F]{0,4}(?![0-9A-Za-z:])", _ipv6, flags=re.I),
@@ -268,10 +274,10 @@ RULES: tuple[Rule, ...] = (
     _rule("phone_00", "phone", _FREE + r"00[1-9][0-9]{0,2}[ ./-](?:\([0-9]{1,5}\)|[0-9]{1,9})(?:[ ./-][0-9]{2,9}){0,5}" + _DONE,
           _international, unless=_THING),
     _rule("phone_nanp", "phone",
-          r"(?<![0-9A-Za-z(@])(?<![0-9A-Za-z][-./_#])(?:1[-. ])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}" + _DONE,
+          _FIRST + r"(?<![0-9A-Za-z(@])(?<![0-9A-Za-z][-./_#])(?:1[-. ])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}" + _DONE,
           lambda t: _nanp(_bare(t)[-10:]), unless=_THING),
     _rule("phone_trunk", "phone",
-          _FREE + r"\(?0[1-9][0-9]{0,4}(?:\) ?| ?/ ?|[ .-])[0-9]{2,8}(?:[ .-][0-9]{2,5}){0,4}" + _DONE, _national, unless=_THING),
+          _FIRST + _FREE + r"\(?0[1-9][0-9]{0,4}(?:\) ?| ?/ ?|[ .-])[0-9]{2,8}(?:[ .-][0-9]{2,5}){0,4}" + _DONE, _national, unless=_THING),
     _rule("phone_said", "phone", r"(?<![0-9A-Za-z(+])\(?[0-9](?:[ ()./-]{0,2}[0-9]){6,14}" + _DONE, _said_to_be_phone, needs=_PHONE_WORD),
     # --- where and when
     _rule("address_us", "address",
