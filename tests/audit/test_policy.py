@@ -32,7 +32,8 @@ def db(tmp_path: Path) -> Path:
             (seen,) = store.history(user)
             store.save_profile(
                 user_id=user, text=text, model="m", language="en", evidence=[(text, [seen.id])],
-                manifest={"history": {"selected": 1, "interactions": 1}, "checks": {"dropped": {}}}, recipe="r", revision=1,
+                manifest={"history": {"selected": 1, "interactions": 1}, "checks": {"dropped": {}}}, recipe="r",
+                revision=1,
             )  # fmt: skip
     return path
 

@@ -1,8 +1,8 @@
-"""What profiles give away: verbatim runs, personal data, and membership inference, on the data sets of ``../shared/data``.
+"""What profiles give away: verbatim runs, personal data, and membership inference, on sets of ``../shared/data``.
 
-Validation users; the profile is the extractive one of a history without its last fifth. Pairs (see `membership`): a member is
-an interaction that the profile was written from. ``other``: the likest interaction of another user, by BM25, which the user
-does not have. ``held_out``: one of the user's own later interactions, which the profile has not seen, and the member is
+Validation users; the profile is the extractive one of a history without its last fifth. Pairs (see `membership`): a
+member is an interaction that the profile was written from. ``other``: the likest interaction of another user, by BM25, which
+the user does not have. ``held_out``: one of the user's own later interactions, which the profile has not seen, and the member is
 the likest of those that it has: not even the user's taste tells these two apart.
 
 Anchors: the raw history handed out as the profile (what the worst profile would give away), and another user's profile
@@ -96,7 +96,7 @@ def measure(path: Path, *, users: int, minilm: bool) -> dict[str, Any]:
 def against_others(
     user: str, visible: Sequence[Interaction], pool: Sequence[tuple[str, str]], corpus: Corpus
 ) -> list[tuple[str, str, str]]:
-    """`(user, member, non-member)`: the likest interaction of anybody else that the user does not have word for word."""
+    """`(user, member, non-member)`: the likest interaction of anybody else that the user does not have too."""
     mine = {judged_text(i) for i in visible}
     without = {n for n, (owner, text) in enumerate(pool) if owner == user or text in mine}
     out = []
@@ -110,7 +110,7 @@ def against_others(
 def against_later(
     user: str, visible: Sequence[Interaction], held_out: Sequence[Interaction]
 ) -> list[tuple[str, str, str]]:
-    """`(user, member, non-member)`: each later interaction with the likest of the earlier ones, each of which comes once."""
+    """`(user, member, non-member)`: each later interaction with the likest of the earlier ones, each once."""
     earlier = list(dict.fromkeys(judged_text(i) for i in visible))
     corpus = Corpus(earlier)
     taken: set[int] = set()

@@ -1,11 +1,11 @@
 """The labelled set of personal data: texts with marked spans, and texts that only look like some.
 
-Written by hand for this test; every datum is made up, or one that its issuer reserves for examples, with check digits that
-hold (agreed with python-stdnum). A sentence belongs to a half by the hash of its text; the rules were tuned on the half
-``tuning`` only, and what is reported and tested is the half ``held_out``.
+Written by hand for this test; every datum is made up, or one that its issuer reserves for examples, with check digits
+that hold (agreed with python-stdnum). A sentence belongs to a half by the hash of its text; the rules were tuned on the
+half ``tuning`` only, and what is reported and tested is the half ``held_out``.
 
-``python -m tests.pii.labelled [tuning|held_out] [--presidio]`` prints precision and recall by kind, and every miss of the
-half ``tuning``.
+``python -m tests.pii.labelled [tuning|held_out] [--presidio]`` prints precision and recall by kind, and every miss of
+the half ``tuning``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def negatives() -> list[Sample]:
 
 @dataclass
 class Score:
-    """Counts by kind. A datum counts as found when a span of its kind covers all of it and at most 2 characters more."""
+    """Counts by kind. A datum counts as found when a span of its kind covers it and at most 2 characters more."""
 
     found: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)

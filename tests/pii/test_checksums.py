@@ -53,7 +53,8 @@ def test_iban_has_one_pair_of_check_digits_and_catches_one_wrong_character(body:
 # Published examples: ISO 13616's registry, card networks' test numbers, the issuers' own specifications.
 PUBLISHED = {
     checksums.luhn: ["4111111111111111", "378282246310005", "490154203237518"],
-    checksums.iban: ["GB29NWBK60161331926819", "DE89370400440532013000", "FR1420041010050500013M02606", "NO9386011117947"],
+    checksums.iban: ["GB29NWBK60161331926819", "DE89370400440532013000", "FR1420041010050500013M02606",
+                     "NO9386011117947"],
     checksums.verhoeff: ["2363", "758722"],
     checksums.uk_nhs: ["9434765919"],
     checksums.de_tax: ["36574261809"],
