@@ -9,7 +9,8 @@ from bump_edge.audit import longest_run
 from bump_edge.text import units
 from bump_edge.types import Interaction
 
-WORDS = st.lists(st.sampled_from(["red", "blue", "Green", "tea", "pot", "strings"]), min_size=1, max_size=8).map(" ".join)
+VOCABULARY = ["red", "blue", "Green", "tea", "pot", "strings"]
+WORDS = st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=8).map(" ".join)
 HISTORY = st.lists(
     st.builds(
         Interaction,
