@@ -26,6 +26,7 @@ _HOME_OF = {
     "CancelledError": "errors",
     "Chunk": "backends.base",
     "Correction": "store",
+    "Detector": "pii",
     "EmptyHistoryError": "errors",
     "EncryptionReport": "store.encryption",
     "Evidence": "types",
@@ -42,6 +43,7 @@ _HOME_OF = {
     "Interaction": "types",
     "KeyUnavailableError": "errors",
     "LOCAL_USER": "types",
+    "LeakReport": "audit",
     "MODES": "context",
     "ModelCorruptError": "errors",
     "ModelError": "errors",
@@ -55,6 +57,7 @@ _HOME_OF = {
     "ProfilerOptions": "profiler",
     "Prompt": "prompts",
     "Receipt": "profiler.forget",
+    "ReleasePolicy": "settings",
     "ScriptedBackend": "backends.scripted",
     "SentenceDiff": "profiler.diff",
     "Settings": "settings",
@@ -79,6 +82,7 @@ _HOME_OF = {
     "pin": "profiler.corrections",
     "plan_forget": "profiler.forget",
     "recovery_key": "store.encryption",
+    "release": "audit",
     "restore_key": "store.encryption",
     "rollback": "profiler.corrections",
     "rotate_key": "store.encryption",
@@ -88,6 +92,7 @@ _HOME_OF = {
 
 if TYPE_CHECKING:
     from bump_edge.aio import AsyncProfiler, AsyncStore
+    from bump_edge.audit import LeakReport, release
     from bump_edge.backends.base import Backend, Chunk, Generation, GenerationOptions, generate
     from bump_edge.backends.extractive import ExtractiveBackend
     from bump_edge.backends.scripted import ScriptedBackend
@@ -116,13 +121,14 @@ if TYPE_CHECKING:
         UsageError,
     )
     from bump_edge.models import open_model
+    from bump_edge.pii import Detector
     from bump_edge.profiler import Profiler, ProfilerOptions
     from bump_edge.profiler.corrections import block, edit, pin, rollback, unblock, unpin
     from bump_edge.profiler.diff import SentenceDiff, diff
     from bump_edge.profiler.forget import ForgetPlan, Receipt, forget, plan_forget
     from bump_edge.profiler.watch import follow
     from bump_edge.prompts import Prompt
-    from bump_edge.settings import Settings
+    from bump_edge.settings import ReleasePolicy, Settings
     from bump_edge.store import Correction, ExportReport, ImportReport, IngestReport, Store, UserSummary
     from bump_edge.store.encryption import (
         EncryptionReport,
@@ -146,6 +152,7 @@ __all__ = [
     "CancelledError",
     "Chunk",
     "Correction",
+    "Detector",
     "EmptyHistoryError",
     "EncryptionReport",
     "Evidence",
@@ -161,6 +168,7 @@ __all__ = [
     "InputError",
     "Interaction",
     "KeyUnavailableError",
+    "LeakReport",
     "ModelCorruptError",
     "ModelError",
     "ModelNotFoundError",
@@ -173,6 +181,7 @@ __all__ = [
     "ProfilerOptions",
     "Prompt",
     "Receipt",
+    "ReleasePolicy",
     "ScriptedBackend",
     "SentenceDiff",
     "Settings",
@@ -197,6 +206,7 @@ __all__ = [
     "pin",
     "plan_forget",
     "recovery_key",
+    "release",
     "restore_key",
     "rollback",
     "rotate_key",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from bump_edge.backends.base import Backend
+from bump_edge.pii import Detector
 from bump_edge.profiler import Profiler, ProfilerOptions
 from bump_edge.profiler.word import Embedder
 from bump_edge.store import IngestReport, Store, UserSummary
@@ -78,9 +79,11 @@ class AsyncStore:
             self._store = None
         self._worker.close()
 
-    async def ingest(self, interactions: Iterable[Interaction]) -> IngestReport:
+    async def ingest(self, interactions: Iterable[Interaction], *, redact: bool | Detector = False) -> IngestReport:
         """See `Store.ingest`; cancelling stops between two batches."""
-        return await self._worker.run_cancellable(lambda event: self.store.ingest(interactions, cancel=event))
+        return await self._worker.run_cancellable(
+            lambda event: self.store.ingest(interactions, redact=redact, cancel=event)
+        )
 
     async def ingest_file(self, source: Path | str | BinaryIO, **options: Any) -> IngestReport:
         """See `Store.ingest_file`; cancelling stops between two batches."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from bump_edge.audit import check_text, release
 from bump_edge.errors import UsageError
 from bump_edge.profile_block import CLOSE_TAG, FOUND_TITLE, HISTORY_TITLE, OPEN_TAG, PREAMBLE, PROFILE_TITLE
 from bump_edge.profiler.plan import Readable
 from bump_edge.profiler.selection import select
 from bump_edge.profiler.word import Word
 from bump_edge.prompts import neutralise, render_interaction
+from bump_edge.settings import ReleasePolicy
 from bump_edge.store import Store
 from bump_edge.text import words
 from bump_edge.types import LOCAL_USER, Interaction
@@ -34,6 +36,7 @@ def build_messages(
     system: str | None = None,
     retrieved: int = 5,
     history_tokens: int = 2000,
+    policy: ReleasePolicy | None = None,
 ) -> list[dict[str, str]]:
     """Chat messages that put a user's question to a model together with what the store knows about the user.
 
@@ -45,6 +48,7 @@ def build_messages(
         system: the app's own system text, which the block follows; None takes a neutral one.
         retrieved: interactions retrieved by BM25 for `query` in mode ``profile+retrieved``; ≥ 1.
         history_tokens: budget of the interactions in mode ``history``, in words; ≥ 16.
+        policy: what the messages must not hold of the user; None for anything.
 
     Returns:
         `[{"role": "system", "content"}, {"role": "user", "content"}]`.
@@ -52,6 +56,7 @@ def build_messages(
     Raises:
         UsageError: an unknown mode, or an empty query.
         NotFoundError: no such user, or no profile yet.
+        PolicyError: `policy` refuses.
     """
     if mode not in MODES:
         raise UsageError(f"mode is {mode!r}: expected one of {', '.join(MODES)}", details={"option": "mode"})
@@ -62,17 +67,23 @@ def build_messages(
     # What a person blocked is handed to nobody, from the moment on that they say so.
     word = Word() if mode == "none" else Word.of(store.corrections(user_id))
     blocks: list[str] = []
+    policy = policy or ReleasePolicy()
+    if mode in ("history", "profile+retrieved"):
+        check_text("", policy, raw=True, what=f"mode {mode}")
     if mode == "history":
         readable = Readable(store, word)
         chosen = select(readable, user_id, budget=history_tokens, count_tokens=lambda t: len(words(t)))
         blocks.append(_lines(HISTORY_TITLE, chosen))
     if mode in ("profile", "profile+retrieved"):
-        said = [e.sentence for e in store.profile(user_id).evidence if e.confirmed or not word.refuses(e.sentence)]
+        profile = store.profile(user_id)
+        release(store, profile, policy)
+        said = [e.sentence for e in profile.evidence if e.confirmed or not word.refuses(e.sentence)]
         blocks.append(PROFILE_TITLE + neutralise(" ".join(said)))
     if mode == "profile+retrieved" and (
         found := word.readable(store.search(user_id, query, limit=retrieved * (4 if word.blocks else 1)))[:retrieved]
     ):
         blocks.append(_lines(FOUND_TITLE, found))
+    check_text("\n".join(blocks), policy, raw=False, what=f"mode {mode}")
     return _messages(query, blocks, system)
 
 

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -18,6 +19,40 @@ from bump_edge.errors import UsageError
 
 DEFAULT_MODEL = "extractive"
 """The model that writes when none is named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleasePolicy:
+    """What a profile must not hold when it leaves the store; `bump_edge.audit.release` holds it to that.
+
+    Args:
+        max_verbatim: the longest run of words that it may share with a raw record, names of items apart; ≥ 0. None
+            for any. With it, no raw record leaves either: no retrieved interaction, no history.
+        no_pii: no personal data that `bump_edge.pii` finds, in whatever leaves.
+
+    Under either, evidence leaves as ids, without the records' texts.
+
+    Raises:
+        UsageError: `max_verbatim` is below 0.
+    """
+
+    max_verbatim: int | None = None
+    no_pii: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_verbatim is not None and self.max_verbatim < 0:
+            raise UsageError(
+                f"max_verbatim is {self.max_verbatim}: expected a number of words, 0 or more",
+                details={"option": "max_verbatim"},
+            )
+
+    def __bool__(self) -> bool:
+        """Whether anything is refused at all."""
+        return self.max_verbatim is not None or self.no_pii
+
+    def as_dict(self) -> dict[str, Any]:
+        """The policy as JSON-ready values."""
+        return {"max_verbatim": self.max_verbatim, "no_pii": self.no_pii}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,12 +64,14 @@ class Settings:
         db: the store.
         model: name or path of the model.
         json: whether commands print JSON.
+        policy: what a profile that a command hands out must not hold.
     """
 
     home: Path
     db: Path
     model: str
     json: bool
+    policy: ReleasePolicy = ReleasePolicy()
 
     @property
     def models(self) -> Path:
@@ -58,12 +95,15 @@ def load(
     db: Path | None = None,
     model: str | None = None,
     json: bool | None = None,
+    max_verbatim: int | None = None,
+    no_pii: bool | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Resolve the settings; an argument that is not None wins over the environment, the config file and the default.
 
     Raises:
-        UsageError: the config file is not TOML, has an unknown key, or a value of the wrong kind.
+        UsageError: the config file is not TOML, has an unknown key, or a value of the wrong kind; so has the
+            environment.
     """
     file = _read_config(config_file(environment))
     home = Path(
@@ -76,26 +116,43 @@ def load(
         db=Path(chosen_db).expanduser(),
         model=model or environment.get("BUMP_EDGE_MODEL") or str(file.get("model") or DEFAULT_MODEL),
         json=chosen_json,
+        policy=ReleasePolicy(
+            max_verbatim=_words(environment, file) if max_verbatim is None else max_verbatim,
+            no_pii=_truth(environment.get("BUMP_EDGE_NO_PII") or file.get("no_pii") or False)
+            if no_pii is None
+            else no_pii,
+        ),
     )
 
 
-def _read_config(path: Path) -> dict[str, str | bool]:
+def _words(environment: Mapping[str, str], file: Mapping[str, str | bool | int]) -> int | None:
+    given = environment.get("BUMP_EDGE_MAX_VERBATIM")
+    if not given:
+        found = file.get("max_verbatim")
+        return None if found is None else int(found)
+    try:
+        return int(given)
+    except ValueError:
+        raise UsageError(f"BUMP_EDGE_MAX_VERBATIM is {given!r}: expected a number of words, 0 or more") from None
+
+
+def _read_config(path: Path) -> dict[str, str | bool | int]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read as TOML: {error}. Mend or remove it.") from error
-    kinds: dict[str, type] = {"home": str, "db": str, "model": str, "json": bool}
+    kinds: dict[str, type] = {"home": str, "db": str, "model": str, "json": bool, "max_verbatim": int, "no_pii": bool}
     for key, value in content.items():
         if key not in kinds:
             raise UsageError(f"{path} has the unknown key {key!r}: expected some of {', '.join(kinds)}")
-        if not isinstance(value, kinds[key]):
+        if type(value) is not kinds[key]:  # a truth is an int to isinstance
             raise UsageError(f"{path}: {key} is {value!r}: expected a {kinds[key].__name__}")
     return content
 
 
-def _truth(value: str | bool) -> bool:
-    if isinstance(value, bool):
-        return value
+def _truth(value: str | bool | int) -> bool:
+    if not isinstance(value, str):
+        return bool(value)
     return value.strip().lower() not in ("", "0", "false", "no", "off")

@@ -86,6 +86,28 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def units(text: str) -> list[str]:
+    """The words of `text`, folded; a run of Han, Kana or Thai, which no spaces cut into words, as its characters."""
+    out: list[str] = []
+    for word in words(text):
+        folded = fold(word)
+        if folded.isascii() or not _UNSPACED.search(folded):
+            out.append(folded)
+            continue
+        at = 0
+        for run in _UNSPACED.finditer(folded):
+            out += [folded[at : run.start()]] if run.start() > at else []
+            out += run.group()
+            at = run.end()
+        out += [folded[at:]] if at < len(folded) else []
+    return out
+
+
+def is_unspaced(unit: str) -> bool:
+    """Whether a unit of `units` is one character of a script without spaces."""
+    return len(unit) == 1 and _UNSPACED.match(unit) is not None
+
+
 def plain(text: str) -> str:
     """The words of `text`, folded, with a space between: two sentences that differ in nothing else are one."""
     return " ".join(fold(w) for w in words(text))

@@ -275,18 +275,24 @@ class Profile:
     manifest: Mapping[str, Any]
     origin: str = "write"
 
-    def _evidence(self) -> list[dict[str, Any]]:
+    def _evidence(self, records_too: bool) -> list[dict[str, Any]]:
         # One interaction often supports several sentences: its record is rendered once.
         unique = {id(i): i for e in self.evidence for i in e.interactions}
-        records = {key: {"id": i.id, "text": i.as_record()} for key, i in unique.items()}
+        records = {
+            key: {"id": i.id, "text": i.as_record()} if records_too else {"id": i.id} for key, i in unique.items()
+        }
         return [
             {"sentence": e.sentence, "interactions": [records[id(i)] for i in e.interactions]}
             | ({"confirmed": True} if e.confirmed else {})
             for e in self.evidence
         ]
 
-    def as_dict(self) -> dict[str, Any]:
-        """The profile as one JSON line of the commands."""
+    def as_dict(self, *, records: bool = True) -> dict[str, Any]:
+        """The profile as one JSON line of the commands.
+
+        Args:
+            records: whether the evidence holds the records' texts beside their ids.
+        """
         return {
             "user_id": self.user_id,
             "text": self.text,
@@ -295,6 +301,6 @@ class Profile:
             "model": self.model,
             "created_at": self.created_at.isoformat().replace("+00:00", "Z"),
             "language": self.language,
-            "evidence": self._evidence(),
+            "evidence": self._evidence(records),
             "manifest": dict(self.manifest),
         }

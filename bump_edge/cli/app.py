@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bump_edge.cli import (
+    audit,
     corrections,
     doctor,
     encryption,
@@ -44,6 +45,7 @@ for command in (
     list_.list_,
     prompt.prompt,
     explain.explain,
+    audit.audit,
     versions.history,
     versions.diff,
     versions.rollback,

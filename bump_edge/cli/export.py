@@ -25,17 +25,25 @@ def export(
     file: File,
     user: Users = None,
     no_histories: NoHistories = False,
+    max_verbatim: options.MaxVerbatim = None,
+    no_pii: options.NoPii = False,
     db: options.Db = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Overwrite an existing file.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Write users, with histories, profiles and corrections, to one checksummed file that import takes."""
-    session = options.Session.start(db=db, json=json, quiet=quiet)
+    from bump_edge.audit import permit_export
+
+    session = options.Session.start(db=db, json=json, quiet=quiet, max_verbatim=max_verbatim, no_pii=no_pii)
     to_stdout = str(file) == "-"
     with session.open_store() as store:
         report = store.export_file(
-            sys.stdout.buffer if to_stdout else file, user_ids=user, histories=not no_histories, overwrite=yes
+            sys.stdout.buffer if to_stdout else file,
+            user_ids=user,
+            histories=not no_histories,
+            overwrite=yes,
+            permitted=permit_export(store, user, session.policy, histories=not no_histories),
         )
     said = (
         f"{file}: {report.users} users, {report.interactions} interactions, {report.corrections} corrections, "

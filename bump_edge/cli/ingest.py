@@ -13,6 +13,7 @@ from bump_edge.cli.output import emit, emit_json, progress
 from bump_edge.errors import UsageError
 
 if TYPE_CHECKING:
+    from bump_edge.pii import Detector
     from bump_edge.store import IngestReport, Store
 
 Files = Annotated[
@@ -40,6 +41,8 @@ def ingest(
     idle: Annotated[
         float, typer.Option("--idle", help="With --follow: seconds without a new line before a model runs.")
     ] = 5.0,
+    redact: options.Redact = False,
+    presidio: options.Presidio = False,
     model: options.Model = None,
     user: options.User = None,
     db: options.Db = None,
@@ -49,12 +52,17 @@ def ingest(
     """Take one or more histories into the store; what is there already is not added again."""
     session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
     fields = options.parse_mapping(mapping)
+    if presidio and not redact:
+        raise UsageError("--presidio got no --redact: expected both, or neither")
+    hide = options.detector(presidio) or redact
     if follow:
-        _follow(session, files, mapping=fields, user=user, update_after=update_after, idle=idle)
+        _follow(session, files, mapping=fields, user=user, update_after=update_after, idle=idle, redact=hide)
         return
     with session.open_store(create=True) as store:
         for file in files:
-            report = ingest_one(session, store, file, mapping=fields, format_=format_, strict=strict, user=user)
+            report = ingest_one(
+                session, store, file, mapping=fields, format_=format_, strict=strict, user=user, redact=hide
+            )
             if session.json:
                 emit_json({"source": str(file), **report.as_dict()})
             else:
@@ -69,6 +77,7 @@ def _follow(
     user: str | None,
     update_after: int,
     idle: float,
+    redact: bool | Detector,
 ) -> None:
     from bump_edge.profiler import Profiler
     from bump_edge.profiler.watch import follow
@@ -85,6 +94,7 @@ def _follow(
             idle_s=idle,
             user_id=user,
             mapping=mapping,
+            redact=redact,
             on_error=lambda error: session.note(error.message),
         ):
             if session.json:
@@ -105,6 +115,7 @@ def ingest_one(
     format_: str,
     strict: bool,
     user: str | None,
+    redact: bool | Detector = False,
 ) -> IngestReport:
     """Ingest one file with a progress bar, and quote its bad lines on stderr."""
     source = sys.stdin.buffer if str(file) == "-" else file
@@ -116,10 +127,11 @@ def ingest_one(
             mapping=mapping,
             user_id=user,
             strict=strict,
+            redact=redact,
             progress=lambda done, _total: advance(done),
         )
     for bad in report.quotes[:5]:
-        session.note(f"{file}: line {bad.line} skipped, {bad.reason}: {bad.quote}")
+        session.note(f"{file}: line {bad.line} skipped, {bad.reason}{bad.quote and ': '}{bad.quote}")
     if (more := sum(report.skipped.values()) - min(5, len(report.quotes))) > 0:
         session.note(f"{file}: {more} more lines skipped")
     return report
@@ -130,7 +142,9 @@ def describe(report: IngestReport) -> str:
     skipped = ", ".join(f"{n} {reason}" for reason, n in report.skipped.items())
     users = f"{len(report.users)} user{'s' if len(report.users) != 1 else ''}"
     forgotten = f"{report.forgotten} forgotten earlier, " if report.forgotten else ""
+    hidden = ", ".join(f"{n} {kind}" for kind, n in report.redacted.items())
     return (
         f"{report.read} read, {report.added} added, {report.duplicates} known already, {forgotten}"
         f"{sum(report.skipped.values())} skipped{f' ({skipped})' if skipped else ''}; {users}"
+        f"{f'; redacted: {hidden}' if hidden else ''}"
     )

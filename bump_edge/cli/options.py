@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bump_edge.errors import NotFoundError, UsageError
-from bump_edge.settings import Settings, load
+from bump_edge.settings import ReleasePolicy, Settings, load
 
 if TYPE_CHECKING:
+    from bump_edge.pii import Detector
     from bump_edge.store import Store
 
 Db = Annotated[Path | None, typer.Option("--db", metavar="FILE", help="The store. Environment: BUMP_EDGE_DB.")]
@@ -21,6 +22,21 @@ Model = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout. Environment: BUMP_EDGE_JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")]
+MaxVerbatim = Annotated[
+    int | None,
+    typer.Option(
+        "--max-verbatim",
+        metavar="N",
+        help="Refuse (exit code 7) a profile that shares more than N words in a row with a raw record.",
+    ),
+]
+NoPii = Annotated[bool, typer.Option("--no-pii", help="Refuse (exit code 7) to hand out personal data.")]
+Presidio = Annotated[
+    bool, typer.Option("--presidio", help="Let Microsoft Presidio look for personal data too; needs the extra pii.")
+]
+Redact = Annotated[
+    bool, typer.Option("--redact", help="Replace personal data by placeholders before anything is stored.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -33,15 +49,28 @@ class Session:
 
     @classmethod
     def start(
-        cls, *, db: Path | None = None, model: str | None = None, json: bool = False, quiet: bool = False
+        cls,
+        *,
+        db: Path | None = None,
+        model: str | None = None,
+        json: bool = False,
+        quiet: bool = False,
+        max_verbatim: int | None = None,
+        no_pii: bool = False,
     ) -> Session:
         """Resolve the settings from flags, environment and config file."""
-        return cls(settings=load(db=db, model=model, json=json or None), quiet=quiet)
+        settings = load(db=db, model=model, json=json or None, max_verbatim=max_verbatim, no_pii=no_pii or None)
+        return cls(settings=settings, quiet=quiet)
 
     @property
     def json(self) -> bool:
         """Whether to print JSON."""
         return self.settings.json
+
+    @property
+    def policy(self) -> ReleasePolicy:
+        """What a profile that leaves must not hold."""
+        return self.settings.policy
 
     def open_store(self, *, create: bool = False) -> Store:
         """Open the store.
@@ -67,6 +96,19 @@ class Session:
         """Say something on stderr, unless quiet."""
         if not self.quiet:
             typer.echo(message, err=True)
+
+
+def detector(presidio: bool) -> Detector | None:
+    """Presidio, where it is wanted.
+
+    Raises:
+        BackendUnavailableError: it is not installed.
+    """
+    if not presidio:
+        return None
+    from bump_edge.pii.presidio import PresidioDetector
+
+    return PresidioDetector()
 
 
 def pick_user(store: Store, user: str | None) -> str:

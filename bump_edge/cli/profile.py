@@ -11,7 +11,7 @@ import typer
 from bump_edge.cli import options
 from bump_edge.cli.ingest import Format, Map, Strict, describe, ingest_one
 from bump_edge.cli.output import emit, emit_json, emit_profile, progress
-from bump_edge.errors import BumpEdgeError, NotFoundError
+from bump_edge.errors import BumpEdgeError, NotFoundError, PolicyError
 
 if TYPE_CHECKING:
     from bump_edge.profiler import Profiler
@@ -43,6 +43,9 @@ def profile(
         bool, typer.Option(help="Let the extractive backend write where nothing of the model's passes the checks.")
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Write anew even if nothing changed.")] = False,
+    redact: options.Redact = False,
+    max_verbatim: options.MaxVerbatim = None,
+    no_pii: options.NoPii = False,
     db: options.Db = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -52,7 +55,9 @@ def profile(
     from bump_edge.models import open_model
     from bump_edge.profiler import Profiler, ProfilerOptions
 
-    session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
+    session = options.Session.start(
+        db=db, model=model, json=json, quiet=quiet, max_verbatim=max_verbatim, no_pii=no_pii
+    )
     fields = options.parse_mapping(mapping)
     settings = ProfilerOptions(
         max_words=max_words,
@@ -70,7 +75,9 @@ def profile(
     ):
         users: dict[str, None] = {}
         for file in history or []:
-            report = ingest_one(session, store, file, mapping=fields, format_=format_, strict=strict, user=user)
+            report = ingest_one(
+                session, store, file, mapping=fields, format_=format_, strict=strict, user=user, redact=redact
+            )
             session.note(f"{file}: {describe(report)}")
             users.update(dict.fromkeys(report.users))
         if user is not None:
@@ -83,7 +90,10 @@ def profile(
 
 
 def _write(session: options.Session, profiler: Profiler, users: list[str], *, force: bool) -> None:
+    from bump_edge.audit import release
+
     failed: list[tuple[str, BumpEdgeError]] = []
+    refused: list[PolicyError] = []
     done = 0
     with progress(f"profiling with {profiler.backend.model}", total=len(users), quiet=session.quiet) as advance:
         for written in profiler.profile_many(
@@ -91,12 +101,17 @@ def _write(session: options.Session, profiler: Profiler, users: list[str], *, fo
         ):
             done += 1
             advance(done)
+            try:
+                release(profiler.store, written, session.policy)
+            except PolicyError as refusal:
+                refused.append(refusal)
+                continue
             if session.json:
-                emit_json(written.as_dict())
+                emit_json(written.as_dict(records=not session.policy))
                 continue
             if len(users) > 1:
                 emit(f"{written.user_id} (version {written.version}, {written.model})")
-            emit_profile(written, evidence=3 if len(users) == 1 else 0)
+            emit_profile(written, evidence=3 if len(users) == 1 and not session.policy else 0)
             if len(users) > 1:
                 emit()
     for user_id, error in failed[:5]:
@@ -105,3 +120,7 @@ def _write(session: options.Session, profiler: Profiler, users: list[str], *, fo
         raise failed[0][1]
     if failed:
         session.note(f"{len(failed)} of {len(users)} users have no profile")
+    for other in refused[1:6]:
+        session.note(other.message)
+    if refused:  # every other profile was printed
+        raise refused[0]

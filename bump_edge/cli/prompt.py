@@ -16,6 +16,8 @@ def prompt(
     system: Annotated[str | None, typer.Option("--system", help="The app's own system text.")] = None,
     retrieved: Annotated[int, typer.Option("--retrieved", help="Interactions to retrieve in profile+retrieved.")] = 5,
     user: options.User = None,
+    max_verbatim: options.MaxVerbatim = None,
+    no_pii: options.NoPii = False,
     db: options.Db = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -23,13 +25,19 @@ def prompt(
     """Print chat messages that hand what is known about the user to a language model."""
     from bump_edge.context import Mode, build_messages
 
-    session = options.Session.start(db=db, json=json, quiet=quiet)
+    session = options.Session.start(db=db, json=json, quiet=quiet, max_verbatim=max_verbatim, no_pii=no_pii)
     if query == "-":
         query = typer.get_text_stream("stdin").read()
     with session.open_store() as store:
         user_id = options.pick_user(store, user)
         messages = build_messages(
-            store, query, user_id=user_id, mode=cast("Mode", mode), retrieved=retrieved, system=system
+            store,
+            query,
+            user_id=user_id,
+            mode=cast("Mode", mode),
+            retrieved=retrieved,
+            system=system,
+            policy=session.policy,
         )
     if session.json:
         emit_json({"user_id": user_id, "mode": mode, "messages": messages})

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bump_edge.errors import BumpEdgeError, EmptyHistoryError, InputError, UsageError
+from bump_edge.pii import Detector
 from bump_edge.profiler.profiler import Profiler
 from bump_edge.store import IngestReport
 from bump_edge.types import Profile
@@ -26,6 +27,7 @@ def follow(
     poll_s: float = 0.5,
     user_id: str | None = None,
     mapping: Mapping[str, str] | None = None,
+    redact: bool | Detector = False,
     stop: threading.Event | None = None,
     on_error: Callable[[BumpEdgeError], None] | None = None,
 ) -> Iterator[IngestReport | Profile]:
@@ -41,7 +43,7 @@ def follow(
         update_after: interactions, ≥ 1.
         idle_s: seconds without a new line before a model is run, ≥ 0.
         poll_s: seconds between two looks at the file, > 0.
-        user_id, mapping: see `Store.ingest_file`.
+        user_id, mapping, redact: see `Store.ingest_file`.
         stop: ends it; a profile that is being written is cancelled and not stored.
         on_error: called with what went wrong with some lines or a profile; without it, such an error is raised.
 
@@ -71,7 +73,9 @@ def follow(
         if lines := tail.read():
             last_line = time.monotonic()
             try:
-                report = store.ingest_file(io.BytesIO(lines), format="jsonl", user_id=user_id, mapping=mapping)
+                report = store.ingest_file(
+                    io.BytesIO(lines), format="jsonl", user_id=user_id, mapping=mapping, redact=redact
+                )
             except (EmptyHistoryError, InputError) as error:
                 failed(error)
             else:

@@ -77,12 +77,14 @@ class Problems:
 
     Args:
         name: the source, for messages.
+        quotes: quote bad lines; without it, only their numbers and reasons are told.
         strict: the first bad line raises `InputError`; what is not the user's word, and what is nothing but a
             profile's block, is skipped all the same.
     """
 
-    def __init__(self, name: str, *, strict: bool = False) -> None:
+    def __init__(self, name: str, *, strict: bool = False, quotes: bool = True) -> None:
         self.name = name
+        self._quotes = quotes
         self.strict = strict
         self.counts: Counter[str] = Counter()
         self.quotes: list[BadLine] = []
@@ -96,8 +98,9 @@ class Problems:
             InputError: in strict mode, or when the source is no text at all.
         """
         self.counts[reason] += 1
+        said = quote(raw) if self._quotes else ""
         if len(self.quotes) < QUOTED:
-            self.quotes.append(BadLine(line=line, reason=reason, quote=quote(raw)))
+            self.quotes.append(BadLine(line=line, reason=reason, quote=said))
         if self._watch:
             head = raw[:4096] if isinstance(raw, bytes) else b""
             self._binary += reason == "bad_utf8" or b"\0" in head
@@ -105,9 +108,9 @@ class Problems:
                 self.refuse_binary()
         if self.strict and reason not in SKIPPED_BY_RULE:
             raise InputError(
-                f"{self.name}, line {line}: {detail or REASONS[reason]}: {quote(raw)!s}. "
+                f"{self.name}, line {line}: {(self._quotes and detail) or REASONS[reason]}{said and ': '}{said}. "
                 "Mend the line, or read without strict mode to skip it.",
-                details={"source": self.name, "line": line, "reason": reason, "quote": quote(raw)},
+                details={"source": self.name, "line": line, "reason": reason, "quote": said},
             )
 
     def good(self) -> None:

@@ -33,6 +33,7 @@ class Reader:
         user_id: whose the lines without a `user_id` are; None means the one local user.
         strict: a bad line raises `InputError` instead of being skipped.
         max_line_bytes: longer lines are bad, ≥ 1.
+        quotes: whether bad lines are quoted in reports and errors.
         progress: called with the bytes read so far and their total (None for a stream).
 
     Raises:
@@ -50,6 +51,7 @@ class Reader:
         strict: bool = False,
         max_line_bytes: int = MAX_LINE_BYTES,
         progress: Progress | None = None,
+        quotes: bool = True,
     ) -> None:
         if format not in FORMATS:
             raise UsageError(f"the format is {format!r}: expected one of {', '.join(FORMATS)}")
@@ -61,7 +63,7 @@ class Reader:
         self._limit = max_line_bytes
         self._source = Source(source, progress=progress)
         self._path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
-        self.problems = Problems(self._source.name, strict=strict)
+        self.problems = Problems(self._source.name, strict=strict, quotes=quotes)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -23,6 +23,9 @@ from bump_edge.store.forgetting import any_marks, marked
 from bump_edge.store.report import IngestReport
 from bump_edge.store.schema import POSITION_BITS, UNTIMED
 from bump_edge.types import Interaction, content_digest
+
+if TYPE_CHECKING:
+    from bump_edge.pii import Redactor
 
 Row = tuple[bytes, int | None, str | None, str | None, str | None, float | None, str | None]
 """`(digest, ms, type, item, text, rating, meta as JSON)`"""
@@ -59,8 +62,10 @@ FROM (
 """
 
 
-def ingest_reader(connection: Connection, reader: Reader, *, cancel: threading.Event | None) -> IngestReport:
-    """Take in all that `reader` has.
+def ingest_reader(
+    connection: Connection, reader: Reader, *, cancel: threading.Event | None, redactor: Redactor | None = None
+) -> IngestReport:
+    """Take in all that `reader` has, through `redactor` where there is one.
 
     Raises:
         EmptyHistoryError: it has no usable interaction.
@@ -68,7 +73,7 @@ def ingest_reader(connection: Connection, reader: Reader, *, cancel: threading.E
         InputError: see `Reader.batches`; what came before it stays.
         StoreError: the store cannot be written; the batches before stay.
     """
-    tally = _Tally(reader)
+    tally = _Tally(reader, redactor)
     error: InputError | None = None
     pending: Future[tuple[int, int]] | None = None
 
@@ -81,6 +86,8 @@ def ingest_reader(connection: Connection, reader: Reader, *, cancel: threading.E
     with ThreadPoolExecutor(1, thread_name_prefix="bump-edge-ingest") as writer:
         try:
             for batch in reader.batches():
+                if redactor is not None:
+                    batch[:] = map(redactor.record, batch)
                 grouped = _group(batch)
                 finish()
                 tally.check(cancel)
@@ -100,7 +107,11 @@ def ingest_reader(connection: Connection, reader: Reader, *, cancel: threading.E
 
 
 def ingest_interactions(
-    connection: Connection, interactions: Iterable[Interaction], *, cancel: threading.Event | None
+    connection: Connection,
+    interactions: Iterable[Interaction],
+    *,
+    cancel: threading.Event | None,
+    redactor: Redactor | None = None,
 ) -> IngestReport:
     """Take in interactions; others' turns, and what is nothing but a profile's block, are skipped and counted.
 
@@ -108,13 +119,15 @@ def ingest_interactions(
         InputError: `meta` is not JSON, or a text holds what UTF-8 cannot; the batches before stay.
         CancelledError: `cancel` was set; the batches before stay.
     """
-    tally = _Tally(None)
+    tally = _Tally(None, redactor)
     left = iter(interactions)
     while taken := list(islice(left, 8192)):
         tally.check(cancel)
         batch = list(tally.usable(taken))
         if not batch:
             continue
+        if redactor is not None:
+            batch = [redactor.record(fields) for fields in batch]
         grouped = _group(batch)
         tally.write(_add(connection, grouped))
         tally.count(batch, grouped)
@@ -124,8 +137,9 @@ def ingest_interactions(
 class _Tally:
     """What an ingest has done so far."""
 
-    def __init__(self, reader: Reader | None) -> None:
-        self._problems = Problems("the interactions") if reader is None else reader.problems
+    def __init__(self, reader: Reader | None, redactor: Redactor | None) -> None:
+        self._redactor = redactor
+        self._problems = Problems("the interactions", quotes=redactor is None) if reader is None else reader.problems
         self._seen = 0
         self._users: dict[str, None] = {}
         self.read = 0
@@ -159,6 +173,7 @@ class _Tally:
             skipped=dict(problems.counts.most_common()),
             quotes=tuple(problems.quotes),
             users=tuple(self._users),
+            redacted={} if self._redactor is None else dict(sorted(self._redactor.counts.items())),
         )
 
     def check(self, cancel: threading.Event | None) -> None:
@@ -172,7 +187,8 @@ class _Tally:
 
 def _empty(source: str, report: IngestReport) -> EmptyHistoryError:
     said = ", ".join(f"{count} × {reason}" for reason, count in report.skipped.items())
-    first = f"; line {report.quotes[0].line} is {report.quotes[0].quote}" if report.quotes else ""
+    quoted = report.quotes and report.quotes[0].quote
+    first = f"; line {report.quotes[0].line} is {quoted}" if quoted else ""
     return EmptyHistoryError(
         f"{source} holds no usable interaction ({said or 'it is empty'}{first}): expected one interaction a line, with "
         "a text or an item. Fields that have other names can be mapped, as in --map text=body.",

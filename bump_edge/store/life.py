@@ -143,6 +143,7 @@ class StoreLife:
         user_ids: Iterable[str] | None = None,
         histories: bool = True,
         overwrite: bool = False,
+        permitted: Collection[str] | None = None,
     ) -> ExportReport:
         """Write users with all that the store has of them to one checksummed file, in flat memory.
 
@@ -153,16 +154,26 @@ class StoreLife:
             user_ids: whom; None means everyone.
             histories: without them, profiles and corrections go without the interactions that they rest on.
             overwrite: replace an existing file.
+            permitted: the only texts of profiles, sentences and corrections that may be written, as
+                `bump_edge.audit.permit_export` found them; None for all. It does not bound histories.
 
         Raises:
             NotFoundError: there is no such user.
             UsageError: the file exists and `overwrite` is false, or is no regular file; an interaction of more than
                 64 MiB.
+            PolicyError: a text is not among `permitted`. A file was not written; a stream holds what came before it.
             StoreWriteError: the file cannot be written. Nothing was.
         """
         from bump_edge.store import transfer
 
-        return transfer.export(self._connection, target, user_ids=user_ids, histories=histories, overwrite=overwrite)
+        return transfer.export(
+            self._connection,
+            target,
+            user_ids=user_ids,
+            histories=histories,
+            overwrite=overwrite,
+            permitted=permitted,
+        )
 
     def import_file(self, source: Path | str | BinaryIO) -> ImportReport:
         """Merge an export into this store: all of it in one transaction, or on any error nothing; in flat memory.

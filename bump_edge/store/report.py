@@ -24,6 +24,8 @@ class IngestReport:
         skipped: lines that were skipped, by reason (`bump_edge.readers.REASONS`).
         quotes: the first of them.
         users: every user in the source, in order of first appearance.
+        redacted: pieces of personal data that were replaced by placeholders, by kind, duplicates included; empty where
+            nothing was to be redacted.
     """
 
     read: int = 0
@@ -33,6 +35,7 @@ class IngestReport:
     skipped: Mapping[str, int] = field(default_factory=dict)
     quotes: tuple[BadLine, ...] = ()
     users: tuple[str, ...] = ()
+    redacted: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready values."""
@@ -44,6 +47,7 @@ class IngestReport:
             "skipped": dict(self.skipped),
             "quotes": [{"line": q.line, "reason": q.reason, "quote": q.quote} for q in self.quotes],
             "users": list(self.users),
+            "redacted": dict(self.redacted),
         }
 
 

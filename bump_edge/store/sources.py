@@ -58,6 +58,7 @@ class KnownSource:
             skipped=known["skipped"],
             quotes=tuple(BadLine(**quote) for quote in known["quotes"]),
             users=tuple(name for (name,) in names),
+            redacted=known.get("redacted", {}),
         )
 
     def remember(self, report: IngestReport) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from bump_edge import settings
 from bump_edge.errors import StoreError
@@ -19,6 +19,9 @@ from bump_edge.store.profiles import Standing
 from bump_edge.store.report import IngestReport, ProfileDraft, UserSummary
 from bump_edge.store.sources import KnownSource
 from bump_edge.types import HistoryStats, Interaction, Profile
+
+if TYPE_CHECKING:
+    from bump_edge.pii import Detector, Redactor
 
 
 class Store(StoreLife):
@@ -106,13 +109,21 @@ class Store(StoreLife):
             return str(forged[0][0])
         return f"{len(links)} links lead nowhere" if links else None
 
-    def ingest(self, interactions: Iterable[Interaction], *, cancel: threading.Event | None = None) -> IngestReport:
+    def ingest(
+        self,
+        interactions: Iterable[Interaction],
+        *,
+        redact: bool | Detector = False,
+        cancel: threading.Event | None = None,
+    ) -> IngestReport:
         """Add interactions; those that are there already are not added again.
 
         NUL characters, and blocks that an app put into a prompt, are taken out of texts; others' turns, and what is
         nothing but a block, are skipped and counted. An empty iterable is fine.
 
         Args:
+            redact: replace personal data in every field but `user_id` by placeholders (``[EMAIL]``) before anything is
+                stored; a `Detector` looks beside the core's rules. See `bump_edge.pii`.
             cancel: when it is set, the ingest stops between two batches.
 
         Raises:
@@ -122,7 +133,7 @@ class Store(StoreLife):
         """
         from bump_edge.store import ingest
 
-        return ingest.ingest_interactions(self._connection, interactions, cancel=cancel)
+        return ingest.ingest_interactions(self._connection, interactions, cancel=cancel, redactor=_redactor(redact))
 
     def ingest_file(
         self,
@@ -133,6 +144,7 @@ class Store(StoreLife):
         user_id: str | None = None,
         strict: bool = False,
         max_line_bytes: int = MAX_LINE_BYTES,
+        redact: bool | Detector = False,
         progress: Callable[[int, int | None], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> IngestReport:
@@ -149,6 +161,7 @@ class Store(StoreLife):
             user_id: whose the lines without a `user_id` are; None means the one local user.
             strict: the first bad line raises `InputError`; what came before it stays.
             max_line_bytes: a longer line is bad.
+            redact: see `ingest`. Bad lines are then counted and numbered, not quoted.
             progress: called with the bytes read so far and their total (None for a stream).
             cancel: when it is set, the ingest stops between two batches.
 
@@ -166,7 +179,11 @@ class Store(StoreLife):
             "strict": strict,
             "max_line_bytes": max_line_bytes,
         }
-        known = None if not isinstance(source, str | Path) else KnownSource(self._connection, Path(source), how)
+        if redact:
+            how["redact"] = True
+        # what a detector of another's making finds may change from one time to the next
+        path = Path(source) if isinstance(source, str | Path) and isinstance(redact, bool) else None
+        known = None if path is None else KnownSource(self._connection, path, how)
         if known is not None and (report := known.report()) is not None:
             return report
         from bump_edge.readers import Reader
@@ -180,9 +197,10 @@ class Store(StoreLife):
             strict=strict,
             max_line_bytes=max_line_bytes,
             progress=progress,
+            quotes=not redact,
         )
         try:
-            report = ingest.ingest_reader(self._connection, reader, cancel=cancel)
+            report = ingest.ingest_reader(self._connection, reader, cancel=cancel, redactor=_redactor(redact))
         finally:
             reader.close()
         if known is not None and not self.readonly:
@@ -370,3 +388,11 @@ class Store(StoreLife):
     def stale(self, user_ids: Iterable[str], recipe: str) -> list[str]:
         """Those whose latest profile is missing, or was made by another recipe or from another state of the history."""
         return profiles.stale(self._connection, user_ids, recipe)
+
+
+def _redactor(redact: bool | Detector) -> Redactor | None:
+    if redact is False:
+        return None
+    from bump_edge.pii import Redactor
+
+    return Redactor(detector=None if redact is True else redact)

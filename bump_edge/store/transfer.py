@@ -43,7 +43,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby, islice
 from pathlib import Path
@@ -51,7 +51,7 @@ from typing import BinaryIO
 
 import orjson
 
-from bump_edge.errors import InputError, StoreWriteError, UsageError
+from bump_edge.errors import InputError, PolicyError, StoreWriteError, UsageError
 from bump_edge.store import forgetting, records, scanning
 from bump_edge.store.connection import Connection
 from bump_edge.store.interactions import need_user
@@ -99,12 +99,13 @@ def export(
     user_ids: Iterable[str] | None,
     histories: bool,
     overwrite: bool,
+    permitted: Collection[str] | None = None,
 ) -> ExportReport:
     """Write users to a file or stream, in flat memory and from one snapshot; see `Store.export_file`."""
     wanted = None if user_ids is None else sorted(set(user_ids))
     if not isinstance(target, str | Path):
         with _written("the stream"):
-            return _export(connection, target, wanted, histories=histories)
+            return _export(connection, target, wanted, histories=histories, permitted=permitted)
     path = Path(target).resolve()
     _may_write(path, overwrite=overwrite)
     temporary: Path | None = None
@@ -115,7 +116,7 @@ def export(
             handle, name = tempfile.mkstemp(prefix=f".{path.name}.{os.getpid()}-", suffix=".part", dir=path.parent)
             temporary = Path(name)
             with os.fdopen(handle, "wb", buffering=1 << 20) as stream:
-                report = _export(connection, stream, wanted, histories=histories)
+                report = _export(connection, stream, wanted, histories=histories, permitted=permitted)
                 stream.flush()
                 os.fsync(stream.fileno())
             _may_write(path, overwrite=overwrite)
@@ -177,7 +178,22 @@ def _sync_directory(path: Path) -> None:
             os.close(handle)
 
 
-def _export(connection: Connection, stream: BinaryIO, wanted: list[str] | None, *, histories: bool) -> ExportReport:
+def _permit(texts: Iterable[str], permitted: Collection[str] | None) -> None:
+    if permitted is not None and any(text not in permitted for text in texts):
+        raise PolicyError(
+            "the store changed between the audit and the export: a text is there now that nobody looked at. It was not "
+            "written; export again."
+        )
+
+
+def _export(
+    connection: Connection,
+    stream: BinaryIO,
+    wanted: list[str] | None,
+    *,
+    histories: bool,
+    permitted: Collection[str] | None,
+) -> ExportReport:
     out = _Out(stream)
     counts: Counter[str] = Counter()
     with connection.reading() as sql:
@@ -212,9 +228,11 @@ def _export(connection: Connection, stream: BinaryIO, wanted: list[str] | None, 
                 "SELECT kind, text, at, active FROM corrections WHERE user_no = ? ORDER BY kind, text", (no,)
             ):
                 counts["corrections"] += 1
+                _permit([text], permitted)
                 out.line(records.correction_line(kind, text, at, active=bool(active)))
             for version in _versions(sql, no, renamed):
                 counts["versions"] += 1
+                _permit([version.text, *(said for said, _, _ in version.sentences)], permitted)
                 out.line(records.version_line(version if histories else version.without_evidence()))
         digest = out.end()
     return ExportReport(

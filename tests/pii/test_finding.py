@@ -1,0 +1,59 @@
+"""What is found in text: the labelled set's held-out half, and what must hold for every text."""
+
+from __future__ import annotations
+
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bump_edge.pii import KINDS, Span, find, redact
+from bump_edge.pii.finding import flatten
+from tests.pii.labelled import half, negatives, positives, score
+
+
+def test_the_labelled_set_is_large_and_cut_in_two() -> None:
+    assert sum(len(s.spans) for s in positives()) >= 150
+    assert len(negatives()) >= 300
+    assert len({s.text for s in (*positives(), *negatives())}) == len(positives()) + len(negatives())
+    assert {kind for s in positives() for kind, _, _ in s.spans} == set(KINDS) - {"person"}
+    for name in ("tuning", "held_out"):
+        assert 60 <= sum(len(s.spans) for s in half(name)) <= 110
+
+
+def test_precision_and_recall_on_the_half_that_nothing_was_tuned_on() -> None:
+    # measured: 0.940 and 0.952; the misses stay unseen here, or the next change of the rules is tuned on them
+    result = score(half("held_out"))
+    assert result.precision >= 0.93, result.as_dict()
+    assert result.recall >= 0.94, result.as_dict()
+
+
+def test_the_score_can_fail() -> None:
+    samples = half("held_out")
+    assert score(samples, lambda text: []).recall == 0
+    all_of_it = score(samples, lambda text: [Span(start=0, end=len(text), kind="email", rule="everything")])
+    assert all_of_it.precision < 0.1
+
+
+@given(st.text(max_size=200) | st.lists(st.sampled_from([s.text for s in positives()]), max_size=4).map(" / ".join))
+def test_spans_lie_in_the_text_in_order_and_apart(text: str) -> None:
+    assert len(flatten(text)) == len(text)
+    at = 0
+    for span in find(text):
+        assert at <= span.start < span.end <= len(text)
+        assert span.kind in KINDS
+        at = span.end
+
+
+@given(st.lists(st.sampled_from([s.text for s in positives()]), min_size=1, max_size=4).map("\n".join))
+def test_redacting_leaves_nothing_to_find_and_twice_is_once(text: str) -> None:
+    clean, counts = redact(text)
+    assert counts.total() == len(find(text)) > 0
+    assert redact(clean) == (clean, {})
+
+
+def test_a_text_that_is_made_to_be_slow_is_not() -> None:
+    for piece in ("a@", "1", "1 ", "http://a?", "12 A", ":", "a-", "-----BEGIN PRIVATE KEY-----", "Am Weg 1, ", "+1 "):
+        began = time.perf_counter()
+        find(piece * (100_000 // len(piece)))
+        assert time.perf_counter() - began < 20, piece  # some 0.3 s; quadratic would be minutes
