@@ -2,8 +2,8 @@
 
 Validation users; the profile is the extractive one of a history without its last fifth. Pairs (see `membership`): a
 member is an interaction that the profile was written from. ``other``: the likest interaction of another user, by BM25,
-which the user does not have. ``held_out``: one of the user's own later interactions, which the profile has not seen; the
-member is the likest of those that it has: not even the user's taste tells these two apart.
+which the user does not have. ``held_out``: one of the user's own later interactions, which the profile has not seen;
+the member is the likest of those that it has: not even the user's taste tells these two apart.
 
 Anchors: the raw history handed out as the profile (what the worst profile would give away), and another user's profile
 (what topics alone give away; chance up to the noise).
