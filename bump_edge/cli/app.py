@@ -53,6 +53,7 @@ for command in (
     corrections.pin,
     corrections.block,
     forget.forget,
+    forget.receipts,
     export.export,
     import_.import_,
     encryption.encrypt,

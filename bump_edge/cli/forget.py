@@ -30,6 +30,10 @@ def forget(
     everything: Annotated[bool, typer.Option("--everything", help="The user, with all that there is.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and change nothing.")] = False,
     block: Annotated[bool, typer.Option("--block", help="With --topic: keep it out from now on, too.")] = False,
+    delete_exports: Annotated[
+        bool,
+        typer.Option("--delete-exports", help="Delete exports that hold some of it, where they lie."),
+    ] = False,
     rewrite: Annotated[bool, typer.Option(help="Write the profile anew from what remains.")] = True,
     yes: options.Yes = False,
     model: options.Model = None,
@@ -58,7 +62,7 @@ def forget(
         if block and topic is not None:
             store.correct(user_id, "topic", topic)
         had_profile = store.standing(user_id) is not None
-        receipt = carry_out(store, plan)
+        receipt = carry_out(store, plan, delete_exports=delete_exports)
         if rewrite and had_profile and not everything and plan.sentences and store.count(user_id):
             receipt = _rewrite(session, store, user_id, receipt)
     _print(session, receipt)
@@ -117,6 +121,10 @@ def _print(session: options.Session, receipt: Receipt) -> None:
     )
     if not receipt.wal_truncated:
         emit(wrap("Another process has the store open: its write-ahead log is cleared when that one closes it."))
+    for path in receipt.exports_deleted:
+        emit(wrap(f"Deleted the export {path}."))
+    for path in receipt.exports_left:
+        emit(wrap(f"The export {path} holds something of it: delete it, or forget with --delete-exports."))
     if receipt.shredded:
         emit(
             wrap("The store has a new key: no older copy of it can be read. Recovery keys are void: export a new one.")
@@ -130,3 +138,21 @@ def _print(session: options.Session, receipt: Receipt) -> None:
         )
     if receipt.profile_version is not None:
         emit(f"The profile was written anew as version {receipt.profile_version}.")
+    emit(dim(f"Receipt {receipt.number}, sha256 {receipt.hash[:16]}…; `bump-edge receipts` shows all."))
+
+
+def receipts(db: options.Db = None, json: options.Json = False, quiet: options.Quiet = False) -> None:
+    """List what was forgotten, and check that the list was not changed."""
+    session = options.Session.start(db=db, json=json, quiet=quiet)
+    with session.open_store() as store:
+        found = store.receipts()
+    for receipt in found:
+        if session.json:
+            emit_json(receipt)
+        else:
+            clean = "nothing found" if receipt["clean"] else f"{receipt['scan']['found']} pieces found"
+            emit(
+                f"{receipt['number']}\t{receipt['at']}\t{receipt['interactions']} interactions\t"
+                f"{receipt['sentences']} sentences\t{clean}\t{receipt['hash'][:16]}"
+            )
+    session.note(f"{len(found)} receipts, each follows from the one before")

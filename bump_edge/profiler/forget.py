@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,6 +75,11 @@ class Receipt:
         profile_version: of the profile that was written from what remains; None without one.
         shredded: where a whole user went from an encrypted store: whether the store has a new key now and the old one
             is destroyed, which makes every older copy of the file unreadable; see `Store.rekey`. None otherwise.
+        exports_deleted, exports_left: files that this store had exported to and that held something of it: those that
+            were deleted, and those that still lie where they were written.
+        user_mark: the user, under the store's own key.
+        number, previous, hash: the receipt's place in the store's chain, see `bump_edge.store.receipts`. The hash is
+            over `proved`.
     """
 
     user_id: str
@@ -87,6 +92,12 @@ class Receipt:
     scan: Scan
     profile_version: int | None = None
     shredded: bool | None = None
+    exports_deleted: tuple[str, ...] = ()
+    exports_left: tuple[str, ...] = ()
+    user_mark: str = ""
+    number: int = 0
+    previous: str = ""
+    hash: str = ""
 
     @property
     def clean(self) -> bool:
@@ -98,6 +109,13 @@ class Receipt:
         out = asdict(self) | {"at": self.at.isoformat(timespec="seconds").replace("+00:00", "Z"), "clean": self.clean}
         out["scan"] = asdict(self.scan)
         return out
+
+    def proved(self) -> dict[str, Any]:
+        """What the chain keeps of it, JSON-ready: all but the user's name, paths, and what came later."""
+        out = self.as_dict()
+        for name in ("user_id", "profile_version", "number", "previous", "hash"):
+            del out[name]
+        return out | {"exports_deleted": len(self.exports_deleted), "exports_left": len(self.exports_left)}
 
 
 def plan_forget(
@@ -171,8 +189,13 @@ def plan_forget(
     )
 
 
-def forget(store: Store, plan: ForgetPlan) -> Receipt:
-    """Carry a plan out, and prove it.
+def forget(store: Store, plan: ForgetPlan, *, delete_exports: bool = False) -> Receipt:
+    """Carry a plan out, and prove it; the receipt joins the store's chain.
+
+    Args:
+        plan: see `plan_forget`.
+        delete_exports: delete files that this store exported to and that hold something of what is forgotten, as far
+            as they lie where they were written; without it the receipt names them.
 
     Raises:
         NotFoundError: the user is gone already.
@@ -189,12 +212,15 @@ def forget(store: Store, plan: ForgetPlan) -> Receipt:
         wanted.append(plan.user_id.encode())
     else:
         changed, gone = store.forget(plan.user_id, plan.interactions, plan.derived, corrections=plan.pins)
+    mark = store.user_mark(plan.user_id)
     truncated, found = store.clean(wanted)
     shredded = _shred(store) if plan.everything else None
+    held = store.exports_holding(plan.user_id, wanted)
+    deleted_exports = store.delete_exports(held) if delete_exports else []
     user_id = plan.user_id
     if plan.everything:
         user_id = "sha256:" + hashlib.sha256(user_id.encode()).hexdigest()[:16]
-    return Receipt(
+    receipt = Receipt(
         user_id=user_id,
         at=datetime.now(UTC),
         interactions=len(plan.interactions),
@@ -204,7 +230,11 @@ def forget(store: Store, plan: ForgetPlan) -> Receipt:
         wal_truncated=truncated,
         scan=found,
         shredded=shredded,
+        exports_deleted=tuple(map(str, deleted_exports)),
+        exports_left=tuple(str(path) for path in held if path not in deleted_exports),
+        user_mark=mark,
     )
+    return replace(receipt, **asdict(store.add_receipt(receipt.proved())))
 
 
 def _shred(store: Store) -> bool | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import contextlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bump_edge.store import corrections
 from bump_edge.store.connection import Connection
@@ -15,6 +16,7 @@ from bump_edge.types import Interaction
 
 if TYPE_CHECKING:
     from bump_edge.store.forgetting import Derived
+    from bump_edge.store.receipts import Link
     from bump_edge.store.scanning import Scan
 
 # Forgetting and moving are rare: their modules are loaded when they are called.
@@ -135,6 +137,46 @@ class StoreLife:
         from bump_edge.store import scanning
 
         return scanning.scan(self._connection, wanted)
+
+    def user_mark(self, user_id: str) -> str:
+        """What receipts call a user: a hash under the store's own key."""
+        from bump_edge.store import receipts
+
+        return receipts.user_mark(self._connection, user_id)
+
+    def add_receipt(self, body: Mapping[str, Any]) -> Link:
+        """Add a receipt, JSON-ready, to the store's chain; its place there."""
+        from bump_edge.store import receipts
+
+        return receipts.append(self._connection, body)
+
+    def receipts(self) -> list[dict[str, Any]]:
+        """Every receipt of what was forgotten, oldest first: the chain is checked on the way.
+
+        Raises:
+            StoreCorruptError: it was changed.
+        """
+        from bump_edge.store import receipts
+
+        return receipts.chain(self._connection)
+
+    def exports_holding(self, user_id: str, wanted: Sequence[bytes]) -> list[Path]:
+        """Files that this store exported to, that still lie there, and that hold a piece of `wanted` of a user."""
+        from bump_edge.store import receipts
+
+        return receipts.holding(receipts.exports(self._connection), user_id, wanted)
+
+    def delete_exports(self, paths: Sequence[Path]) -> list[Path]:
+        """Delete files that this store exported to; those that are gone now."""
+        from bump_edge.store import receipts
+
+        gone = []
+        for path in paths:
+            with contextlib.suppress(OSError):  # whoever asked must be told that it is still there, not stopped
+                path.unlink(missing_ok=True)
+                gone.append(path)
+        receipts.drop_exports(self._connection, gone)
+        return gone
 
     def export_file(
         self,

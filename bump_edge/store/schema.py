@@ -193,7 +193,21 @@ def moved(db: Database) -> None:
     _run(db, _MOVED)
 
 
-NAMES: tuple[str, ...] = ("first", "life", "moved")
+_RECEIPTS = """
+CREATE TABLE receipts (no INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE exports (path TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def receipts(db: Database) -> None:
+    """What was forgotten, each receipt bound to the one before by its hash; where exports were written.
+
+    A receipt names its user by a mark under the store's own key, and nothing that was forgotten.
+    """
+    _run(db, _RECEIPTS)
+
+
+NAMES: tuple[str, ...] = ("first", "life", "moved", "receipts")
 """Every migration that this version knows, in order; a name is never changed or removed."""
 
 

@@ -52,7 +52,7 @@ from typing import BinaryIO
 import orjson
 
 from bump_edge.errors import InputError, PolicyError, StoreWriteError, UsageError
-from bump_edge.store import forgetting, records, scanning
+from bump_edge.store import forgetting, receipts, records, scanning
 from bump_edge.store.connection import Connection
 from bump_edge.store.interactions import need_user
 from bump_edge.store.merging import Merge
@@ -110,6 +110,7 @@ def export(
     _may_write(path, overwrite=overwrite)
     temporary: Path | None = None
     try:
+        receipts.note_export(connection, path)
         with _written(str(path)):
             _sweep(path)
             # mkstemp makes it readable by its owner only

@@ -13,7 +13,7 @@ from tests.cli.run import run
 SNAPSHOT = Path(__file__).with_name("help.txt")
 COMMANDS = (
     [], ["profile"], ["ingest"], ["show"], ["list"], ["prompt"], ["explain"], ["audit"],
-    ["export"], ["import"], ["models"],
+    ["export"], ["import"], ["forget"], ["receipts"], ["models"],
     ["models", "list"], ["models", "add"], ["models", "verify"], ["models", "remove"], ["doctor"], ["path"],
     ["encrypt"], ["decrypt"], ["key"], ["key", "rotate"], ["key", "export"], ["key", "import"],
 )  # fmt: skip
