@@ -6,13 +6,15 @@ must still hold after the crash.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bump_edge import Interaction, Profiler, Store, forget, plan_forget
+from bump_edge import Interaction, Profiler, Store, UsageError, decrypt_store, encrypt_store, forget, plan_forget
 from bump_edge.store import schema
 
 USERS = ("ada", "ben", "cleo")
@@ -64,9 +66,20 @@ def db(folder: Path) -> Path:
     return folder / "store.db"
 
 
+KEY = "0f" * 32
+"""Of encrypted stores."""
+
+
+def opened(path: Path) -> Store:
+    """The store at `path`, plain or encrypted."""
+    with path.open("rb") if path.exists() else io.BytesIO() as file:
+        plain = file.read(16) in (b"", b"SQLite format 3\0")
+    return Store(path) if plain else Store(path, key=KEY)
+
+
 def state(path: Path) -> dict[str, object]:
     """What a store holds: interactions by user, and the texts of every version; raises where it is damaged."""
-    with Store(path) as store:
+    with opened(path) as store:
         if (said := store.check()) is not None:
             raise AssertionError(f"the store is damaged: {said}")
         found: dict[str, object] = {}
@@ -89,7 +102,7 @@ def state(path: Path) -> dict[str, object]:
 
 
 def _filled(folder: Path) -> None:
-    with Store(db(folder)) as store, Profiler(store) as profiler:
+    with opened(db(folder)) as store, Profiler(store) as profiler:
         for user in USERS:
             store.ingest([*log(user, range(25)), *log(user, range(25, 31), secret=True)])
             profiler.profile(user)
@@ -97,7 +110,7 @@ def _filled(folder: Path) -> None:
 
 def _lost(folder: Path, users: Iterable[str] = USERS, *, but: str | None = None) -> list[str]:
     """Interactions of the prepared store that are not there any more; those with `but` in them may be gone."""
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         there = {(i.user_id, i.text) for user in users if store.has_user(user) for i in store.iter_history(user)}
     expected = [i for user in users for i in [*log(user, range(25)), *log(user, range(25, 31), secret=True)]]
     return [
@@ -120,7 +133,7 @@ def _traces(folder: Path, needle: str) -> list[str]:
 
 
 def _ingest(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         for start in range(100, 160, 20):
             store.ingest(i for user in USERS for i in log(user, range(start, start + 20)))
             told(str(start))
@@ -128,7 +141,7 @@ def _ingest(folder: Path, told: Told) -> None:
 
 def _ingest_broken(folder: Path, told: list[str]) -> list[str]:
     problems = _lost(folder)
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         for start in map(int, told):
             for user in USERS:
                 there = {i.text for i in store.iter_history(user)}
@@ -141,20 +154,20 @@ def _ingest_broken(folder: Path, told: list[str]) -> list[str]:
 
 
 def _profile_prepared(folder: Path) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         for user in USERS:
             store.ingest([*log(user, range(25)), *log(user, range(25, 31), secret=True)])
 
 
 def _profile(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store, Profiler(store) as profiler:
+    with opened(db(folder)) as store, Profiler(store) as profiler:
         for user in USERS:
             profiler.profile(user)
             told(user)
 
 
 def _profile_broken(folder: Path, told: list[str]) -> list[str]:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         return _lost(folder) + [
             f"the profile of {user} was told and is lost" for user in told if not store.versions(user)
         ]
@@ -162,13 +175,13 @@ def _profile_broken(folder: Path, told: list[str]) -> list[str]:
 
 def _update_prepared(folder: Path) -> None:
     _filled(folder)
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         for user in USERS:
             store.ingest(log(user, range(40, 52)))
 
 
 def _update_broken(folder: Path, told: list[str]) -> list[str]:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         short = [user for user in told if len(store.versions(user)) < 2]
         return _lost(folder) + [f"the update of {user} was told and is lost" for user in short]
 
@@ -177,7 +190,7 @@ def _update_broken(folder: Path, told: list[str]) -> list[str]:
 
 
 def _forget_topic(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         for user in USERS:
             receipt = forget(store, plan_forget(store, user, topic=NEEDLE))
             if receipt.clean and user == USERS[-1]:
@@ -193,7 +206,7 @@ def _topic_stays_gone(folder: Path) -> list[str]:
 
 
 def _forget_user(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         if store.has_user("ben") and forget(store, plan_forget(store, "ben", everything=True)).clean:
             told("clean")
 
@@ -232,7 +245,7 @@ def _old_store(folder: Path) -> None:
 
 
 def _migrate(folder: Path, told: Told) -> None:
-    with Store(db(folder)):
+    with opened(db(folder)):
         told("open")
 
 
@@ -240,7 +253,7 @@ def _migrate(folder: Path, told: Told) -> None:
 
 
 def _export(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         store.export_file(folder / "out.jsonl", overwrite=True)
         told("exported")
 
@@ -249,8 +262,6 @@ def _exported(folder: Path, told: list[str]) -> list[str]:
     out = folder / "out.jsonl"
     if not out.exists():
         return ["the export was told and is not there"] if told else []
-    from bump_edge import UsageError
-
     with Store(folder / "check.db") as store:
         try:
             store.import_file(out)
@@ -282,19 +293,47 @@ def _import_prepared(folder: Path) -> None:
 
 
 def _import(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         store.import_file(folder / "in.jsonl")
         told("imported")
 
 
 def _imported(folder: Path, told: list[str]) -> list[str]:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         there = store.has_user("dora") and store.count("dora") == 30
         if told and not there:
             return ["the import was told and is lost"]
         if not there and store.has_user("dora"):
             return ["half an import"]
     return _lost(folder)
+
+
+# encryption
+
+
+def _encrypt(folder: Path, told: Told) -> None:
+    with contextlib.suppress(UsageError):  # it was done before the crash
+        encrypt_store(db(folder), key=KEY)
+    told("encrypted")
+
+
+def _encrypted(folder: Path, told: list[str]) -> list[str]:
+    return _lost(folder) + (_no_plaintext(folder) if told else [])
+
+
+def _no_plaintext(folder: Path) -> list[str]:
+    return _traces(folder, NEEDLE) + _no_leftovers(folder)
+
+
+def _filled_encrypted(folder: Path) -> None:
+    _filled(folder)
+    encrypt_store(db(folder), key=KEY)
+
+
+def _decrypt(folder: Path, told: Told) -> None:
+    with contextlib.suppress(UsageError):
+        decrypt_store(db(folder), key=KEY)
+    told("decrypted")
 
 
 OPERATIONS = (
@@ -306,6 +345,9 @@ OPERATIONS = (
     Operation("migrate", _old_store, _migrate, lambda folder, _: _lost(folder)),
     Operation("export", _filled, _export, _exported, _no_leftovers),
     Operation("import", _import_prepared, _import, _imported, _no_leftovers),
+    Operation("encrypt", _filled, _encrypt, _encrypted, _no_plaintext),
+    Operation("decrypt", _filled_encrypted, _decrypt, lambda folder, _: _lost(folder), _no_leftovers),
+    Operation("forget, encrypted", _filled_encrypted, _forget_topic, _forgot_topic, _no_plaintext),
 )
 """Every operation that writes."""
 
@@ -314,14 +356,14 @@ OPERATIONS = (
 
 
 def _tells_too_early(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         for start in range(100, 160, 20):
             told(str(start))
             store.ingest(i for user in USERS for i in log(user, range(start, start + 20)))
 
 
 def _half_profile(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         for user in USERS:
             if not store.versions(user):
                 store._connection.rows(
@@ -335,7 +377,7 @@ def _half_profile(folder: Path, told: Told) -> None:
 
 
 def _deletes_and_no_more(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store:
+    with opened(db(folder)) as store:
         store._connection.rows("PRAGMA secure_delete = OFF")
         for user in USERS:
             plan = plan_forget(store, user, topic=NEEDLE)
@@ -344,7 +386,7 @@ def _deletes_and_no_more(folder: Path, told: Told) -> None:
 
 
 def _writes_in_place(folder: Path, told: Told) -> None:
-    with Store(db(folder)) as store, (folder / "out.jsonl").open("wb") as stream:
+    with opened(db(folder)) as store, (folder / "out.jsonl").open("wb") as stream:
         store.export_file(stream)
     told("exported")
 
