@@ -10,9 +10,10 @@ from typing import Literal, get_args
 
 from bump_edge.errors import UsageError
 from bump_edge.profile_block import CLOSE_TAG, FOUND_TITLE, HISTORY_TITLE, OPEN_TAG, PREAMBLE, PROFILE_TITLE
+from bump_edge.profiler.options import SIMILARITY
 from bump_edge.profiler.plan import Readable
 from bump_edge.profiler.selection import select
-from bump_edge.profiler.word import Word
+from bump_edge.profiler.word import Embedder, Word
 from bump_edge.prompts import neutralise, render_interaction
 from bump_edge.store import Store
 from bump_edge.text import words
@@ -34,6 +35,8 @@ def build_messages(
     system: str | None = None,
     retrieved: int = 5,
     history_tokens: int = 2000,
+    embedder: Embedder | None = None,
+    similarity: float = SIMILARITY,
 ) -> list[dict[str, str]]:
     """Chat messages that put a user's question to a model together with what the store knows about the user.
 
@@ -45,6 +48,7 @@ def build_messages(
         system: the app's own system text, which the block follows; None takes a neutral one.
         retrieved: interactions retrieved by BM25 for `query` in mode ``profile+retrieved``; ≥ 1.
         history_tokens: budget of the interactions in mode ``history``, in words; ≥ 16.
+        embedder, similarity: see `ProfilerOptions`; with an embedder, a blocked topic is recognised in other words too.
 
     Returns:
         `[{"role": "system", "content"}, {"role": "user", "content"}]`.
@@ -60,7 +64,7 @@ def build_messages(
     if retrieved < 1 or history_tokens < 16:
         raise UsageError(f"retrieved is {retrieved}, history_tokens {history_tokens}: expected at least 1 and 16")
     # What a person blocked is handed to nobody, from the moment on that they say so.
-    word = Word() if mode == "none" else Word.of(store.corrections(user_id))
+    word = Word() if mode == "none" else Word.of(store.corrections(user_id), embedder=embedder, similarity=similarity)
     blocks: list[str] = []
     if mode == "history":
         readable = Readable(store, word)

@@ -29,12 +29,18 @@ class Settings:
         db: the store.
         model: name or path of the model.
         json: whether commands print JSON.
+        embedder: name or path of a sentence encoder, by which blocked and forgotten topics are recognised in other
+            words too; None for none.
+        similarity: cosine from which on a text is about a topic, with an embedder; 0 to 1; None for the default, which
+            was measured for MiniLM. Other encoders need another.
     """
 
     home: Path
     db: Path
     model: str
     json: bool
+    embedder: str | None = None
+    similarity: float | None = None
 
     @property
     def models(self) -> Path:
@@ -58,7 +64,8 @@ def load(
     """Resolve the settings; an argument that is not None wins over the environment, the config file and the default.
 
     Raises:
-        UsageError: the config file is not TOML, has an unknown key, or a value of the wrong kind.
+        UsageError: the config file is not TOML, has an unknown key, or a value of the wrong kind; a similarity that is
+            no number from 0 to 1.
     """
     file = _read_config(config_file(environment))
     home = Path(
@@ -71,17 +78,19 @@ def load(
         db=Path(chosen_db).expanduser(),
         model=model or environment.get("BUMP_EDGE_MODEL") or str(file.get("model") or DEFAULT_MODEL),
         json=chosen_json,
+        embedder=environment.get("BUMP_EDGE_EMBEDDER") or str(file.get("embedder") or "") or None,
+        similarity=_share(environment.get("BUMP_EDGE_SIMILARITY") or file.get("similarity")),
     )
 
 
-def _read_config(path: Path) -> dict[str, str | bool]:
+def _read_config(path: Path) -> dict[str, str | bool | float]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read as TOML: {error}. Mend or remove it.") from error
-    kinds: dict[str, type] = {"home": str, "db": str, "model": str, "json": bool}
+    kinds: dict[str, type] = {"home": str, "db": str, "model": str, "json": bool, "embedder": str, "similarity": float}
     for key, value in content.items():
         if key not in kinds:
             raise UsageError(f"{path} has the unknown key {key!r}: expected some of {', '.join(kinds)}")
@@ -90,7 +99,21 @@ def _read_config(path: Path) -> dict[str, str | bool]:
     return content
 
 
-def _truth(value: str | bool) -> bool:
-    if isinstance(value, bool):
-        return value
+def _share(value: str | bool | float | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(
+            f"the similarity is {value!r}: expected a number from 0 to 1", details={"option": "similarity"}
+        )
+    return share
+
+
+def _truth(value: str | bool | float) -> bool:
+    if not isinstance(value, str):
+        return bool(value)
     return value.strip().lower() not in ("", "0", "false", "no", "off")
