@@ -124,7 +124,7 @@ def run(options: EncoderOptions) -> dict[str, Any]:
         )
         say(f"comparing {len(texts)} texts with {source.name}")
         size = sum(path.stat().st_size for path in weight_files(sentences.transformer))
-        figures = _compare(options.model, artefact.folder, texts) | {
+        figures = _compare(options.model, sentences, folder, texts) | {
             "bytes": manifest.size,
             "size_ratio": _rounded(manifest.size / size),
         }
@@ -223,17 +223,12 @@ def _describe(sentences: Sentences, config: dict[str, Any], folder: Path, *, bat
     return described
 
 
-def _compare(source: Path, folder: Path, texts: list[str]) -> dict[str, float]:
+def _compare(source: Path, sentences: Sentences, folder: EncoderFolder, texts: list[str]) -> dict[str, float]:
     """Cosines of the vectors in `folder` with those of sentence-transformers, and the speed of both, in turns."""
     import numpy as np
 
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise _missing(error) from None
-    theirs: Any = SentenceTransformer(str(source), device="cpu", local_files_only=True)
-    theirs.float()
-    with OnnxEncoder(folder) as encoder:
+    theirs = _reference(source, sentences, folder)
+    with OnnxEncoder(folder.path) as encoder:
         ours = np.array(encoder(texts))
         wanted = np.array(theirs.encode(texts, show_progress_bar=False, convert_to_numpy=True), dtype=np.float64)
         lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(wanted, axis=1)
@@ -252,6 +247,27 @@ def _compare(source: Path, folder: Path, texts: list[str]) -> dict[str, float]:
         "texts_per_s": _rounded(median(a for a, _ in speeds)),
         "speed_ratio": _rounded(median(a / b for a, b in speeds)),
     }
+
+
+def _reference(source: Path, sentences: Sentences, folder: EncoderFolder) -> Any:
+    """The source in sentence-transformers, in float32."""
+    try:
+        from sentence_transformers import SentenceTransformer, models
+    except ImportError as error:
+        raise _missing(error) from None
+    try:
+        whole: Any = SentenceTransformer(str(source), device="cpu", local_files_only=True)
+    except (
+        ImportError
+    ):  # saved by version 6, whose modules have other names, and which Optimum's transformers rules out
+        modules = [
+            models.Transformer(str(sentences.transformer), max_seq_length=folder.max_tokens),
+            models.Pooling(folder.dimensions, pooling_mode=folder.pooling),
+            *([models.Normalize()] if folder.normalize else []),
+        ]
+        prompts = {"prompts": {"it": folder.prefix}, "default_prompt_name": "it"} if folder.prefix else {}
+        whole = SentenceTransformer(modules=modules, device="cpu", **prompts)
+    return whole.float()
 
 
 def _rounded(value: float) -> float:

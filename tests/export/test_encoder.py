@@ -1,4 +1,4 @@
-"""What `python -m export encoder` reads and refuses; the export itself runs in an environment of its own: tests/optimum."""
+"""What `python -m export encoder` reads and refuses; the export itself is tested in tests/optimum."""
 
 from __future__ import annotations
 

@@ -130,10 +130,10 @@ def test_minilm_in_float32_and_int8(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", db=tmp_path / "db", model="extractive", json=False)
     for precision, least, share in (("fp32", 0.99999, 1.01), ("int8", 0.95, 0.3)):
         if precision == "fp32":
-            code, summary, said = command("--model", source, "--out", tmp_path / precision)
+            code, summary, said = command("--model", source, "--out", tmp_path / precision, "--texts", 12)
             assert code == 0, said
         else:
-            summary = run(EncoderOptions(model=source, out=tmp_path / precision, precision=precision))
+            summary = run(EncoderOptions(model=source, out=tmp_path / precision, precision=precision, texts=12))
         assert summary["cosine_min"] > least
         assert summary["size_ratio"] < share
         assert summary["speed_ratio"] > 0
@@ -147,7 +147,7 @@ def test_minilm_in_float32_and_int8(tmp_path: Path) -> None:
         assert (ours * wanted).sum(axis=1).min() > least - 0.02
         np.testing.assert_allclose(ours, alone, atol=1e-5)  # what else is asked for changes nothing
         # lacquer and varnish are nearer than lacquer and guitar strings
-        assert ours[0] @ ours[1] > 0.5 > ours[0] @ ours[2]
+        assert ours[0] @ ours[1] > 1.5 * (ours[0] @ ours[2])
     model = tmp_path / "int8" / "model.onnx"
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
