@@ -265,8 +265,8 @@ def _reference(source: Path, sentences: Sentences, folder: EncoderFolder) -> Any
             models.Pooling(folder.dimensions, pooling_mode=folder.pooling),
             *([models.Normalize()] if folder.normalize else []),
         ]
-        prompts = {"prompts": {"it": folder.prefix}, "default_prompt_name": "it"} if folder.prefix else {}
-        whole = SentenceTransformer(modules=modules, device="cpu", **prompts)
+        prompts, named = ({"it": folder.prefix}, "it") if folder.prefix else (None, None)
+        whole = SentenceTransformer(modules=modules, device="cpu", prompts=prompts, default_prompt_name=named)
     return whole.float()
 
 

@@ -194,7 +194,7 @@ def backend_of(folder: Path) -> str:
     other = (
         "it holds weights for training (safetensors), which the export stage turns into a device model"
         if list(folder.glob("*.safetensors"))
-        else f"it holds neither {CONFIG} nor {ENCODER} nor one .gguf file"
+        else f"it holds neither {CONFIG} nor one .gguf file nor {ENCODER}"
     )
     raise ModelCorruptError(
         f"{folder} is no model that a backend runs: {other}. Name a .gguf file or an onnxruntime-genai folder",
