@@ -10,6 +10,7 @@ manifest; a float32 export that is not near is an error.
 
 from __future__ import annotations
 
+import importlib
 import time
 import warnings
 from collections.abc import Sequence
@@ -252,7 +253,7 @@ def _compare(source: Path, sentences: Sentences, folder: EncoderFolder, texts: l
 def _reference(source: Path, sentences: Sentences, folder: EncoderFolder) -> Any:
     """The source in sentence-transformers, in float32."""
     try:
-        from sentence_transformers import SentenceTransformer, models
+        from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise _missing(error) from None
     try:
@@ -260,6 +261,7 @@ def _reference(source: Path, sentences: Sentences, folder: EncoderFolder) -> Any
     except (
         ImportError
     ):  # saved by version 6, whose modules have other names, and which Optimum's transformers rules out
+        models: Any = importlib.import_module("sentence_transformers.models")
         modules = [
             models.Transformer(str(sentences.transformer), max_seq_length=folder.max_tokens),
             models.Pooling(folder.dimensions, pooling_mode=folder.pooling),
