@@ -50,6 +50,7 @@ _HOME_OF = {
     "ModelNotFoundError": "errors",
     "NoProfileError": "errors",
     "NotFoundError": "errors",
+    "OnnxEncoder": "encoder",
     "PolicyError": "errors",
     "Profile": "types",
     "ProfileChangedError": "errors",
@@ -78,6 +79,7 @@ _HOME_OF = {
     "follow": "profiler.watch",
     "forget": "profiler.forget",
     "generate": "backends.base",
+    "open_encoder": "encoder",
     "open_model": "models",
     "pin": "profiler.corrections",
     "plan_forget": "profiler.forget",
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from bump_edge.backends.extractive import ExtractiveBackend
     from bump_edge.backends.scripted import ScriptedBackend
     from bump_edge.context import MODES, build_messages
+    from bump_edge.encoder import OnnxEncoder, open_encoder
     from bump_edge.errors import (
         BackendCrashedError,
         BackendUnavailableError,
@@ -174,6 +177,7 @@ __all__ = [
     "ModelNotFoundError",
     "NoProfileError",
     "NotFoundError",
+    "OnnxEncoder",
     "PolicyError",
     "Profile",
     "ProfileChangedError",
@@ -202,6 +206,7 @@ __all__ = [
     "follow",
     "forget",
     "generate",
+    "open_encoder",
     "open_model",
     "pin",
     "plan_forget",

@@ -11,9 +11,10 @@ from typing import Literal, get_args
 from bump_edge.audit import check_text, release
 from bump_edge.errors import UsageError
 from bump_edge.profile_block import CLOSE_TAG, FOUND_TITLE, HISTORY_TITLE, OPEN_TAG, PREAMBLE, PROFILE_TITLE
+from bump_edge.profiler.options import SIMILARITY
 from bump_edge.profiler.plan import Readable
 from bump_edge.profiler.selection import select
-from bump_edge.profiler.word import Word
+from bump_edge.profiler.word import Embedder, Word
 from bump_edge.prompts import neutralise, render_interaction
 from bump_edge.settings import ReleasePolicy
 from bump_edge.store import Store
@@ -37,6 +38,8 @@ def build_messages(
     retrieved: int = 5,
     history_tokens: int = 2000,
     policy: ReleasePolicy | None = None,
+    embedder: Embedder | None = None,
+    similarity: float = SIMILARITY,
 ) -> list[dict[str, str]]:
     """Chat messages that put a user's question to a model together with what the store knows about the user.
 
@@ -49,6 +52,7 @@ def build_messages(
         retrieved: interactions retrieved by BM25 for `query` in mode ``profile+retrieved``; ≥ 1.
         history_tokens: budget of the interactions in mode ``history``, in words; ≥ 16.
         policy: what the messages must not hold of the user; None for anything.
+        embedder, similarity: see `ProfilerOptions`; with an embedder, a blocked topic is recognised in other words too.
 
     Returns:
         `[{"role": "system", "content"}, {"role": "user", "content"}]`.
@@ -65,7 +69,7 @@ def build_messages(
     if retrieved < 1 or history_tokens < 16:
         raise UsageError(f"retrieved is {retrieved}, history_tokens {history_tokens}: expected at least 1 and 16")
     # What a person blocked is handed to nobody, from the moment on that they say so.
-    word = Word() if mode == "none" else Word.of(store.corrections(user_id))
+    word = Word() if mode == "none" else Word.of(store.corrections(user_id), embedder=embedder, similarity=similarity)
     blocks: list[str] = []
     policy = policy or ReleasePolicy()
     if mode in ("history", "profile+retrieved"):

@@ -65,6 +65,10 @@ class Settings:
         model: name or path of the model.
         json: whether commands print JSON.
         policy: what a profile that a command hands out must not hold.
+        embedder: name or path of a sentence encoder, by which blocked and forgotten topics are recognised in other
+            words too; None for none.
+        similarity: cosine from which on a text is about a topic, with an embedder; 0 to 1; None for the default, which
+            was measured for MiniLM. Other encoders need another.
     """
 
     home: Path
@@ -72,6 +76,8 @@ class Settings:
     model: str
     json: bool
     policy: ReleasePolicy = ReleasePolicy()
+    embedder: str | None = None
+    similarity: float | None = None
 
     @property
     def models(self) -> Path:
@@ -103,7 +109,7 @@ def load(
 
     Raises:
         UsageError: the config file is not TOML, has an unknown key, or a value of the wrong kind; so has the
-            environment.
+            environment; a similarity that is no number from 0 to 1.
     """
     file = _read_config(config_file(environment))
     home = Path(
@@ -122,10 +128,12 @@ def load(
             if no_pii is None
             else no_pii,
         ),
+        embedder=environment.get("BUMP_EDGE_EMBEDDER") or str(file.get("embedder") or "") or None,
+        similarity=_share(environment.get("BUMP_EDGE_SIMILARITY") or file.get("similarity")),
     )
 
 
-def _words(environment: Mapping[str, str], file: Mapping[str, str | bool | int]) -> int | None:
+def _words(environment: Mapping[str, str], file: Mapping[str, str | bool | float]) -> int | None:
     given = environment.get("BUMP_EDGE_MAX_VERBATIM")
     if not given:
         found = file.get("max_verbatim")
@@ -136,14 +144,17 @@ def _words(environment: Mapping[str, str], file: Mapping[str, str | bool | int])
         raise UsageError(f"BUMP_EDGE_MAX_VERBATIM is {given!r}: expected a number of words, 0 or more") from None
 
 
-def _read_config(path: Path) -> dict[str, str | bool | int]:
+def _read_config(path: Path) -> dict[str, str | bool | float]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read as TOML: {error}. Mend or remove it.") from error
-    kinds: dict[str, type] = {"home": str, "db": str, "model": str, "json": bool, "max_verbatim": int, "no_pii": bool}
+    kinds: dict[str, type] = {
+        "home": str, "db": str, "model": str, "json": bool, "max_verbatim": int, "no_pii": bool, "embedder": str,
+        "similarity": float,
+    }  # fmt: skip
     for key, value in content.items():
         if key not in kinds:
             raise UsageError(f"{path} has the unknown key {key!r}: expected some of {', '.join(kinds)}")
@@ -152,7 +163,21 @@ def _read_config(path: Path) -> dict[str, str | bool | int]:
     return content
 
 
-def _truth(value: str | bool | int) -> bool:
+def _share(value: str | bool | float | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(
+            f"the similarity is {value!r}: expected a number from 0 to 1", details={"option": "similarity"}
+        )
+    return share
+
+
+def _truth(value: str | bool | float) -> bool:
     if not isinstance(value, str):
         return bool(value)
     return value.strip().lower() not in ("", "0", "false", "no", "off")

@@ -26,6 +26,7 @@ COMMANDS = {
     "onnx": ("export.onnx", "OnnxOptions", "a folder for onnxruntime-genai"),
     "gguf": ("export.gguf", "GgufOptions", "a file for llama.cpp"),
     "judge": ("export.judge", "JudgeOptions", "a trained judge, in either format"),
+    "encoder": ("export.encoder", "EncoderOptions", "a sentence encoder for onnxruntime; needs the extra optimum"),
     "trim": ("export.trim", "TrimOptions", "a smaller checkpoint: LoRA merged, vocabulary pruned, layers dropped"),
     "verify": ("export.verify", "VerifyOptions", "what one export keeps of its checkpoint, into its manifest"),
     "report": ("export.report", "ReportOptions", "the price of several exports, side by side"),
@@ -144,6 +145,14 @@ def _judge(parser: argparse.ArgumentParser) -> None:
     _gguf(parser)
 
 
+def _encoder(parser: argparse.ArgumentParser) -> None:
+    _artefact(parser)
+    parser.add_argument("--precision", help="fp32 (the default) or int8")
+    parser.add_argument("--target", help="of int8: avx2 (the default), avx512_vnni or arm64")
+    parser.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="histories to compare vectors on")
+    parser.add_argument("--texts", type=int, help="of them, at most; 200 by default")
+
+
 def _trim(parser: argparse.ArgumentParser) -> None:
     _artefact(parser)
     parser.add_argument(
@@ -164,7 +173,10 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r}: expected numbers with commas between") from None
 
 
-_ARGUMENTS = {"onnx": _onnx, "gguf": _gguf, "judge": _judge, "trim": _trim, "verify": _verify, "report": _report}
+_ARGUMENTS = {
+    "onnx": _onnx, "gguf": _gguf, "judge": _judge, "encoder": _encoder, "trim": _trim, "verify": _verify,
+    "report": _report,
+}  # fmt: skip
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

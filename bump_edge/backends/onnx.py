@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _READ = 256  # tokens a call while reading a prompt: between two calls the work can be stopped
 _CELLS = 1024  # the state's size is a multiple of this, in tokens: one of 8192 takes half a second to make
-_NO_TELEMETRY = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "ORT_GENAI_TELEMETRY_DISABLED")
+NO_TELEMETRY = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "ORT_GENAI_TELEMETRY_DISABLED")
 """One switch; its name differs between versions."""
 _PACKAGES = ("onnxruntime-genai", "onnxruntime-genai-cuda")
 
@@ -45,7 +45,7 @@ def load_library() -> Any:
     """
     # The official wheels (ONNX Runtime since 1.29, GenAI 0.18) upload usage data unless told before they load: what
     # they send when the environment is made has gone by the time that `disable_telemetry_events` can be called.
-    os.environ.update(dict.fromkeys(_NO_TELEMETRY, "1"))
+    os.environ.update(dict.fromkeys(NO_TELEMETRY, "1"))
     try:
         import onnxruntime_genai as library
     except (ImportError, OSError) as error:

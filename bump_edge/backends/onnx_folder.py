@@ -68,6 +68,21 @@ def check_folder(path: Path) -> OnnxFolder:
         ) from error
 
 
+def check_onnx(folder: Path, name: str) -> None:
+    """Check that the ONNX model `name` in `folder` is whole, with the files that it keeps weights in.
+
+    Raises:
+        ModelCorruptError: a part is missing or cut off.
+    """
+    try:
+        _weights(folder, name)
+    except (_Broken, OSError) as error:
+        raise ModelCorruptError(
+            f"{folder} holds no usable ONNX model: {error}. Copy or export the folder again, all of it",
+            details={"path": str(folder), "reason": str(error)},
+        ) from error
+
+
 class _Broken(Exception):
     """What is wrong with a folder."""
 
@@ -87,11 +102,7 @@ def _check(path: Path) -> OnnxFolder:
     ends = ends if isinstance(ends, list) else [ends]
     if not all(isinstance(e, int) for e in ends):
         raise _Broken(f"{CONFIG} has the eos_token_id {ends!r}: expected token ids")
-    beside = _external(_inside(path, name))
-    for other, size in beside.items():
-        file = _inside(path, other)
-        if (there := file.stat().st_size) < size:
-            raise _Broken(f"{other} has {there} bytes of {size}: a part is missing")
+    beside = _weights(path, name)
     tokenizer, _ = (_json(path / t) for t in TOKENIZER)
     added = tokenizer.get("added_tokens")
     special = {
@@ -105,7 +116,7 @@ def _check(path: Path) -> OnnxFolder:
         context_tokens=context,
         ends=frozenset(ends),
         special=frozenset(special),
-        files=(CONFIG, name, *sorted(beside), *TOKENIZER),
+        files=(CONFIG, name, *beside, *TOKENIZER),
     )
 
 
@@ -153,6 +164,16 @@ def _inside(folder: Path, name: str) -> Path:
 
 # Fields of onnx.proto3: ModelProto.graph, GraphProto.initializer, TensorProto.external_data, StringStringEntryProto.
 _GRAPH, _INITIALIZER, _EXTERNAL, _KEY, _VALUE = 7, 5, 13, 1, 2
+
+
+def _weights(folder: Path, name: str) -> list[str]:
+    """The files, whole, in which the ONNX model `name` keeps weights."""
+    beside = _external(_inside(folder, name))
+    for other, size in beside.items():
+        file = _inside(folder, other)
+        if (there := file.stat().st_size) < size:
+            raise _Broken(f"{other} has {there} bytes of {size}: a part is missing")
+    return sorted(beside)
 
 
 def _external(path: Path) -> dict[str, int]:

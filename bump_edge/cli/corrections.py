@@ -72,7 +72,7 @@ def block(
     quiet: options.Quiet = False,
 ) -> None:
     """Keep a topic out of every prompt and profile from now on; `forget --topic` deletes what is there."""
-    from bump_edge.profiler import Profiler, corrections
+    from bump_edge.profiler import corrections
 
     session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
     with session.open_store() as store:
@@ -92,10 +92,12 @@ def block(
                 emit_json({"unblocked": topic})
             session.note(f"{topic} may be read and written again from the next profile on")
             return
-        done = corrections.block(store, user_id, topic, is_pattern=pattern)
+        done = corrections.block(
+            store, user_id, topic, is_pattern=pattern, embedder=session.embedder(), similarity=session.similarity
+        )
         profile = done.profile
         if done.empty:
-            with Profiler(store, session.settings.model) as profiler:
+            with session.profiler(store) as profiler:
                 profile = profiler.profile(user_id)
         if session.json:
             emit_json(

@@ -26,6 +26,7 @@ def doctor(
     session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
     backends = [asdict(status) for status in probe()]
     model_report, store_report = _model(session.settings), _store(session)
+    embedder_report = _embedder(session)
     report = {
         "bump_edge": __version__,
         "python": platform.python_version(),
@@ -33,6 +34,7 @@ def doctor(
         "sqlite": sqlite3.sqlite_version,
         "backends": backends,
         "model": model_report,
+        "embedder": embedder_report,
         "store": store_report,
     }
     if session.json:
@@ -44,8 +46,10 @@ def doctor(
             says = status["version"] if status["available"] else f"{status['reason']}; {status['remedy']}"
             _line(f"backend {status['name']}", status["available"], says or "")
         _line(f"model {model_report['name']}", model_report["ok"], model_report["says"])
+        if embedder_report is not None:
+            _line(f"embedder {embedder_report['name']}", embedder_report["ok"], embedder_report["says"])
         _line(f"store {store_report['path']}", store_report["ok"], store_report["says"])
-    if not (model_report["ok"] and store_report["ok"]):
+    if not (model_report["ok"] and store_report["ok"] and (embedder_report is None or embedder_report["ok"])):
         raise typer.Exit(1)
 
 
@@ -55,14 +59,33 @@ def _line(what: str, ok: bool, says: str) -> None:
 
 def _model(settings: Settings) -> dict[str, Any]:
     from bump_edge import models
+    from bump_edge.models.opening import check_writes
 
     try:
         spec = models.resolve(settings.model, settings)
+        check_writes(spec)
         if spec.manifest is not None:
             models.verify(spec.name, settings)
     except BumpEdgeError as error:
         return {"name": settings.model, "ok": False, "says": error.message}
     return {"name": spec.name, "ok": True, "says": f"written by the backend {spec.backend}"}
+
+
+def _embedder(session: options.Session) -> dict[str, Any] | None:
+    name = session.settings.embedder
+    try:
+        embedder = session.embedder()
+        if embedder is None:
+            return None
+        with embedder:
+            (vector,) = embedder(["green tea"])  # hashes its files, loads it, runs it
+    except BumpEdgeError as error:
+        return {"name": name, "ok": False, "says": error.message}
+    return {
+        "name": embedder.name,
+        "ok": True,
+        "says": f"{len(vector)} numbers a text, {embedder.max_tokens} tokens read",
+    }
 
 
 def _store(session: options.Session) -> dict[str, Any]:

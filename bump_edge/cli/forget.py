@@ -52,8 +52,9 @@ def forget(
     with session.open_store() as store:
         user_id = options.pick_user(store, user)
         plan = plan_forget(
-            store, user_id, interactions=ids or (), topic=topic, since=since, until=until, everything=everything
-        )
+            store, user_id, interactions=ids or (), topic=topic, since=since, until=until, everything=everything,
+            embedder=session.embedder() if topic is not None else None, similarity=session.similarity,
+        )  # fmt: skip
         if dry_run:
             _show(session, plan)
             return
@@ -69,10 +70,8 @@ def forget(
 
 
 def _rewrite(session: options.Session, store: Store, user_id: str, receipt: Receipt) -> Receipt:
-    from bump_edge.profiler import Profiler
-
     try:
-        with Profiler(store, session.settings.model) as profiler:
+        with session.profiler(store) as profiler:
             return replace(receipt, profile_version=profiler.profile(user_id).version)
     except BumpEdgeError as error:
         # what was to go is gone: that nothing new could be written is another matter

@@ -79,13 +79,12 @@ def _follow(
     idle: float,
     redact: bool | Detector,
 ) -> None:
-    from bump_edge.profiler import Profiler
     from bump_edge.profiler.watch import follow
     from bump_edge.types import Profile
 
     if len(files) != 1 or str(files[0]) == "-":
         raise UsageError(f"--follow got {len(files)} files: expected one, by its path")
-    with session.open_store(create=True) as store, Profiler(store, session.settings.model) as profiler:
+    with session.open_store(create=True) as store, session.profiler(store) as profiler:
         session.note(f"following {files[0]}; Ctrl-C ends it")
         for event in follow(
             profiler,

@@ -1,4 +1,4 @@
-"""`bump-edge models`: which models can write, and where they came from."""
+"""`bump-edge models`: which models there are, and where they came from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(help="List, add, verify and remove models.", no_args_is_help=T
 
 @app.command("list")
 def list_models(json: options.Json = False, quiet: options.Quiet = False) -> None:
-    """List the models that can write."""
+    """List the models that can write, and the sentence encoders that were added."""
     from bump_edge import models
 
     session = options.Session.start(json=json, quiet=quiet)
@@ -28,7 +28,9 @@ def list_models(json: options.Json = False, quiet: options.Quiet = False) -> Non
 
 @app.command()
 def add(
-    source: Annotated[str, typer.Argument(help="A GGUF file, an onnxruntime-genai folder, or an https address.")],
+    source: Annotated[
+        str, typer.Argument(help="A GGUF file, an onnxruntime-genai or encoder's folder, or an https address.")
+    ],
     name: Annotated[str | None, typer.Option("--name", help="Its name; by default that of the file or folder.")] = None,
     sha256: Annotated[str | None, typer.Option("--sha256", help="Its hash; required for a download.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", help="Its licence, for the manifest.")] = None,
@@ -92,8 +94,9 @@ def _print(session: options.Session, spec: ModelSpec, *, note: str = "") -> None
     if session.json:
         manifest = None if spec.manifest is None else spec.manifest.as_dict()
         path = None if spec.path is None else str(spec.path)
-        emit_json({"name": spec.name, "backend": spec.backend, "path": path, "manifest": manifest})
+        emit_json({"name": spec.name, "kind": spec.kind, "backend": spec.backend, "path": path, "manifest": manifest})
         return
     size = "built in" if spec.manifest is None else f"{spec.manifest.size / 1e6:.0f} MB"
     figures = "" if spec.manifest is None else ", ".join(f"{k} {v}" for k, v in spec.manifest.figures.items())
-    emit("\t".join(part for part in (spec.name, spec.backend, size, figures, note) if part))
+    kind = "" if spec.kind == "profiler" else spec.kind
+    emit("\t".join(part for part in (spec.name, spec.backend, kind, size, figures, note) if part))

@@ -12,7 +12,9 @@ from bump_edge.errors import NotFoundError, UsageError
 from bump_edge.settings import ReleasePolicy, Settings, load
 
 if TYPE_CHECKING:
+    from bump_edge.encoder import OnnxEncoder
     from bump_edge.pii import Detector
+    from bump_edge.profiler import Profiler
     from bump_edge.store import Store
 
 Db = Annotated[Path | None, typer.Option("--db", metavar="FILE", help="The store. Environment: BUMP_EDGE_DB.")]
@@ -91,6 +93,40 @@ class Session:
                 details={"path": str(path)},
             )
         return Store(path)
+
+    def embedder(self) -> OnnxEncoder | None:
+        """The sentence encoder of the settings; None where they name none. It is loaded when there is a topic to see.
+
+        Raises:
+            ModelError: there is no such encoder, or it is another kind of model.
+        """
+        if self.settings.embedder is None:
+            return None
+        from bump_edge.encoder import open_encoder
+
+        return open_encoder(self.settings.embedder, self.settings)
+
+    @property
+    def similarity(self) -> float:
+        """Cosine from which on a text is about a topic, with an embedder."""
+        from bump_edge.profiler.options import SIMILARITY
+
+        return SIMILARITY if self.settings.similarity is None else self.settings.similarity
+
+    def profiler(self, store: Store) -> Profiler:
+        """A profiler of `store`, with the model and the embedder of the settings.
+
+        Raises:
+            ModelError: the model or the embedder does not exist or does not open.
+        """
+        from bump_edge.profiler import Profiler, ProfilerOptions
+
+        return Profiler(
+            store,
+            self.settings.model,
+            options=ProfilerOptions(similarity=self.similarity),
+            embedder=self.embedder(),
+        )
 
     def note(self, message: str) -> None:
         """Say something on stderr, unless quiet."""

@@ -62,6 +62,7 @@ def profile(
     settings = ProfilerOptions(
         max_words=max_words,
         language=language,
+        similarity=session.similarity,
         fallback=fallback,
         generation=GenerationOptions(
             max_tokens=max_tokens, temperature=temperature, repetition_penalty=repetition_penalty, seed=seed
@@ -71,7 +72,7 @@ def profile(
     with (
         closing(open_model(session.settings.model, session.settings)) as backend,
         session.open_store(create=bool(history)) as store,
-        Profiler(store, backend, options=settings) as profiler,
+        Profiler(store, backend, options=settings, embedder=session.embedder()) as profiler,
     ):
         users: dict[str, None] = {}
         for file in history or []:

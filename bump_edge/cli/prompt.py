@@ -31,14 +31,9 @@ def prompt(
     with session.open_store() as store:
         user_id = options.pick_user(store, user)
         messages = build_messages(
-            store,
-            query,
-            user_id=user_id,
-            mode=cast("Mode", mode),
-            retrieved=retrieved,
-            system=system,
-            policy=session.policy,
-        )
+            store, query, user_id=user_id, mode=cast("Mode", mode), retrieved=retrieved, system=system,
+            policy=session.policy, embedder=session.embedder(), similarity=session.similarity,
+        )  # fmt: skip
     if session.json:
         emit_json({"user_id": user_id, "mode": mode, "messages": messages})
         return

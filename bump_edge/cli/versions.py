@@ -74,7 +74,9 @@ def rollback(
 
     session = options.Session.start(db=db, json=json, quiet=quiet)
     with session.open_store() as store:
-        profile = bring_back(store, options.pick_user(store, user), version)
+        profile = bring_back(
+            store, options.pick_user(store, user), version, embedder=session.embedder(), similarity=session.similarity
+        )
     if session.json:
         emit_json(profile.as_dict())
     else:

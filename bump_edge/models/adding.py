@@ -19,6 +19,7 @@ import orjson
 from bump_edge.backends.gguf_file import read_header
 from bump_edge.backends.onnx_folder import check_folder
 from bump_edge.errors import ModelCorruptError, ModelError, ModelNotFoundError, UsageError
+from bump_edge.models.encoder_folder import check_encoder, is_encoder
 from bump_edge.models.manifest import MANIFEST, ModelFile, ModelManifest, check_hashes, read_manifest
 from bump_edge.models.registry import ModelSpec, backend_of, check_name, default_name, model_path
 from bump_edge.settings import Settings
@@ -43,8 +44,8 @@ def add(
     """Add a model: copy its files to `Settings.models`, with a manifest.
 
     Args:
-        source: a ``.gguf`` file, an onnxruntime-genai folder, a folder that the export stage wrote, or the https
-            address of a ``.gguf`` file.
+        source: a ``.gguf`` file, an onnxruntime-genai folder, a folder that the export stage wrote (a sentence
+            encoder's too), or the https address of a ``.gguf`` file.
         settings: says where added models lie.
         name: what to call it; by default after the source.
         force: replace a model of that name.
@@ -156,6 +157,12 @@ def _copy_folder(path: Path, work: Path, name: str, licence: str | None, notify:
                 f"the manifest in {path} says {written.backend!r}, and its files are for {backend!r}: export it again",
                 details={"path": str(path), "backend": written.backend},
             )
+        said = str(written.extra.get("kind", "profiler"))
+        if (said == "encoder") != is_encoder(path):
+            raise ModelCorruptError(
+                f"the manifest in {path} says that it is a {said}, and its files are not those of one: export it again",
+                details={"path": str(path), "kind": said},
+            )
     _check_model(path, backend)
     copied = tuple(_copy(f, work / f.name, notify) for f in files if f.name != MANIFEST)
     if written is not None:
@@ -165,11 +172,16 @@ def _copy_folder(path: Path, work: Path, name: str, licence: str | None, notify:
         return replace(
             written, name=name, source=written.source or path.resolve().name, licence=licence or written.licence
         )
-    return ModelManifest(name=name, backend=backend, files=copied, source=path.resolve().name, licence=licence)
+    extra = {"kind": "encoder"} if is_encoder(path) else {}
+    return ModelManifest(
+        name=name, backend=backend, files=copied, source=path.resolve().name, licence=licence, extra=extra
+    )
 
 
 def _check_model(folder: Path, backend: str) -> None:
-    if backend == "onnx":
+    if is_encoder(folder):
+        check_encoder(folder)
+    elif backend == "onnx":
         check_folder(folder)
     else:
         read_header(model_path(folder, backend))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bump_edge.backends.base import Backend
+from bump_edge.errors import ModelError
 from bump_edge.models.manifest import check_sizes
-from bump_edge.models.registry import resolve
+from bump_edge.models.registry import ModelSpec, resolve
 from bump_edge.settings import Settings
 
 
@@ -21,9 +22,11 @@ def open_model(reference: str, settings: Settings, **options: Any) -> Backend:
     Raises:
         ModelNotFoundError: the reference means nothing, or several models.
         ModelCorruptError: the model's files are damaged.
+        ModelError: it is a sentence encoder.
         BackendUnavailableError: what runs it is not installed, or does not run here.
     """
     spec = resolve(reference, settings)
+    check_writes(spec)
     if spec.path is None:
         from bump_edge.backends.extractive import ExtractiveBackend
 
@@ -39,3 +42,17 @@ def open_model(reference: str, settings: Settings, **options: Any) -> Backend:
     from bump_edge.backends.onnx import OnnxBackend
 
     return OnnxBackend(spec.path, model=spec.name, sha256=hashes, **options)
+
+
+def check_writes(spec: ModelSpec) -> None:
+    """See that a model writes text.
+
+    Raises:
+        ModelError: it is a sentence encoder.
+    """
+    if spec.kind == "encoder":
+        raise ModelError(
+            f"{spec.name!r} is a sentence encoder, which writes no profiles: name a model that writes with --model "
+            "(`bump-edge models list`); an encoder belongs into the setting embedder (BUMP_EDGE_EMBEDDER)",
+            details={"model": spec.name, "kind": spec.kind},
+        )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bump_edge.backends.onnx_folder import CONFIG
 from bump_edge.errors import ModelCorruptError, ModelNotFoundError, UsageError
+from bump_edge.models.encoder_folder import ENCODER, is_encoder
 from bump_edge.models.manifest import ModelManifest, check_hashes, read_manifest
 from bump_edge.settings import Settings
 
@@ -33,6 +34,13 @@ class ModelSpec:
     backend: str
     path: Path | None = None
     manifest: ModelManifest | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is for: ``profiler`` (it writes), ``judge`` (it ranks) or ``encoder`` (it sees what texts mean)."""
+        if self.path is not None and is_encoder(self.path):
+            return "encoder"
+        return str((self.manifest.extra if self.manifest else {}).get("kind") or "profiler")
 
 
 def check_name(name: str) -> str:
@@ -179,14 +187,14 @@ def backend_of(folder: Path) -> str:
     Raises:
         ModelCorruptError: none does.
     """
-    if (folder / CONFIG).exists():
+    if (folder / CONFIG).exists() or is_encoder(folder):
         return "onnx"
     if len(list(folder.glob("*.gguf"))) == 1:
         return "gguf"
     other = (
         "it holds weights for training (safetensors), which the export stage turns into a device model"
         if list(folder.glob("*.safetensors"))
-        else f"it holds neither {CONFIG} nor one .gguf file"
+        else f"it holds neither {CONFIG} nor one .gguf file nor {ENCODER}"
     )
     raise ModelCorruptError(
         f"{folder} is no model that a backend runs: {other}. Name a .gguf file or an onnxruntime-genai folder",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bump_edge.errors import NotFoundError, ProfileChangedError, UsageError
+from bump_edge.profiler.options import SIMILARITY
 from bump_edge.profiler.word import Embedder, Topic, Word, pattern
 from bump_edge.store import Kind, ProfileDraft, Store
 from bump_edge.text import fold, plain, sentences
@@ -139,11 +140,20 @@ def unpin(store: Store, user_id: str, sentence: str) -> Profile:
 
 
 def block(
-    store: Store, user_id: str, topic: str, *, is_pattern: bool = False, embedder: Embedder | None = None
+    store: Store,
+    user_id: str,
+    topic: str,
+    *,
+    is_pattern: bool = False,
+    embedder: Embedder | None = None,
+    similarity: float = SIMILARITY,
 ) -> Blocked:
     """Keep a topic, or what a regular expression matches, out of prompts and profiles from now on.
 
     The latest profile loses its sentences about it at once, those that only blocked records support included.
+
+    Args:
+        embedder, similarity: see `ProfilerOptions`; with an embedder, a topic in other words is recognised too.
 
     Raises:
         NotFoundError: there is no such user.
@@ -156,7 +166,7 @@ def block(
     has_profile = store.standing(user_id) is not None
     said = _Said(store, user_id)
     said.put("pattern" if is_pattern else "topic", topic)
-    word = Word.of(store.corrections(user_id), embedder=embedder)
+    word = Word.of(store.corrections(user_id), embedder=embedder, similarity=similarity)
     unpinned = [c.text for c in store.corrections(user_id) if c.kind == "pin" and word.refuses(c.text) == "blocked"]
     for text in unpinned:
         said.put("pin", text, active=False)
@@ -196,8 +206,13 @@ def unblock(store: Store, user_id: str, topic: str) -> bool:
     return bool(found)
 
 
-def rollback(store: Store, user_id: str, version: int) -> Profile:
+def rollback(
+    store: Store, user_id: str, version: int, *, embedder: Embedder | None = None, similarity: float = SIMILARITY
+) -> Profile:
     """Make an earlier version the latest again, as a new version; what is blocked or rejected since stays out.
+
+    Args:
+        embedder, similarity: see `ProfilerOptions`; with an embedder, a topic in other words is recognised too.
 
     Raises:
         NotFoundError: there is no such user or version.
@@ -206,7 +221,7 @@ def rollback(store: Store, user_id: str, version: int) -> Profile:
     target = store.profile(user_id, version)
     if version == store.profile(user_id).version:
         raise UsageError(f"version {version} is the latest already: `bump-edge history` shows the earlier ones")
-    word = Word.of(store.corrections(user_id))
+    word = Word.of(store.corrections(user_id), embedder=embedder, similarity=similarity)
     entries = [
         Evidence(sentence=e.sentence, interactions=tuple(word.readable(e.interactions)), confirmed=_is_pin(e, word))
         for e in target.evidence

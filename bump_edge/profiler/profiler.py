@@ -50,7 +50,8 @@ class Profiler:
         backend: an open backend, or a model's name or path (``extractive``, ``smollm2``, ``./model.gguf``), or None
             for the model of the settings. A backend that the profiler opened is closed with it.
         options: settings; the defaults are the product's.
-        embedder: texts → vectors; with it, blocked topics are recognised in other words too.
+        embedder: texts → vectors; with it, blocked topics are recognised in other words too. What its `fingerprint`
+            returns, if it has one as `OnnxEncoder` does, is part of a profile's manifest.
 
     Raises:
         ModelError: the model does not exist or does not open.
@@ -73,8 +74,9 @@ class Profiler:
         self.backend: Backend = backend
         self._spare: ExtractiveBackend | None = None
         self._fingerprint = dict(self.backend.fingerprint())
-        self.recipe = self._recipe()
         self._embedder = embedder
+        self._embedder_fingerprint = dict(getattr(embedder, "fingerprint", dict)())
+        self.recipe = self._recipe()
 
     def __enter__(self) -> Profiler:
         return self
@@ -309,6 +311,8 @@ class Profiler:
                 "dropped": dict(sorted(checked.dropped.items())),
             },
         }
+        if self._embedder_fingerprint:
+            manifest["embedder"] = self._embedder_fingerprint
         if task.update is not None:
             update, texts = task.update, {e.sentence for e in checked.evidence}
             old = [e.sentence for e in update.previous.evidence]
@@ -335,6 +339,8 @@ class Profiler:
             "model": self._fingerprint,
             "options": self.options.as_dict(),
         }
+        if self._embedder_fingerprint:
+            parts["embedder"] = self._embedder_fingerprint
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
