@@ -120,7 +120,7 @@ def test_kinds_languages_lengths_and_times_are_spread() -> None:
     assert any(r > 5 for r in ratings)
     assert all(0 < r <= 10 for r in ratings)
     keys = {key for row in rows for key in row.get("meta", {})}
-    assert keys >= {"genre", "tags", "category", "author", "by", "brand", "city", "artist", "section", "minutes"}
+    assert len(keys) > 25, keys
 
 
 def _users() -> list[User]:

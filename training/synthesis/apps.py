@@ -250,7 +250,7 @@ def gaming(author: Author, interest: Interest) -> Row:
     """A session with a game."""
     chance = author.chance
     studio = interest.maker(chance)
-    title = interest.title(studio, chance, again=0.7)
+    title = interest.title(interest.label, chance, again=0.8)
     return author.row(
         "play", item=title, genre=interest.label if author.often() else None,
         text=author.remark("media_note", _led_by(interest, studio)),

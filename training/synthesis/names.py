@@ -17,7 +17,7 @@ _TITLES = (
     "The {n} and the {n2}",
     "{given}'s {n}", "After the {n}", "Under the {a} {n}", "No {n} in {town}", "The {a} {n} of {given} {surname}",
 )  # fmt: skip
-_FOREIGN = ("{N}", "{N} & {n2}", "{N}, {n2}", "{town}: {n}", "{given} {surname}: {n}", "{N} ({town})", "{N}. {given}")
+_FOREIGN = ("{N}", "{N} & {n2}", "{N}, {n2}", "{town}: {n}", "{given} {surname}: {n}", "{N} ({town})")
 _HOUSES = {
     "en": ("{} House", "{} Yard"), "de": ("Haus {}", "Werkstatt {}", "Laden {}", "{} am Markt"),
     "fr": ("Maison {}", "Atelier {}", "Chez {}"), "es": ("Casa {}", "Taller {}", "Rincón {}"),
