@@ -170,11 +170,11 @@ def visits(author: Author, interest: Interest) -> Row:
     """A place that somebody went to."""
     chance = author.chance
     place, kind = interest.place(chance)
+    rating, mood = author.rated(interest)
     text = ""
-    if chance.random() < 0.4:
+    if mood != "bad" and chance.random() < 0.4:  # the notes are kind ones
         slots = author.slots(interest) | {"place": place}
         text = typed(said("place_note", interest.language, slots, chance), author.persona.style, chance)
-    rating = author.rated(interest)[0]
     return author.row("visit", item=place, text=text, rating=rating, city=interest.town if author.often() else None,
                       venue=kind if author.often() else None)  # fmt: skip
 
@@ -229,8 +229,9 @@ def films(author: Author, interest: Interest) -> Row:
         title = interest.title(director, chance, again=0.05)
         if author.persona.look == 0:
             title = f"{title} ({chance.randint(1934, 2023)})"
-    rating = author.rated(interest)[0]
-    return author.row("film", item=title, text=author.remark("media_note", _led_by(interest, director)), rating=rating,
+    rating, mood = author.rated(interest)
+    note = author.remark(f"media_note_{mood}", _led_by(interest, director))
+    return author.row("film", item=title, text=note, rating=rating,
                       genre=interest.label if author.often() else None,
                       director=None if serial else director)  # fmt: skip
 
@@ -240,9 +241,9 @@ def books(author: Author, interest: Interest) -> Row:
     chance, look = author.chance, author.persona.look
     writer = interest.maker(chance)
     title = interest.title(writer, chance, again=0.12)
-    rating = author.rated(interest)[0]
+    rating, mood = author.rated(interest)
     return author.row("book", item=f"{title} - {writer}" if look == 0 else title,
-                      text=author.remark("media_note", _led_by(interest, writer)), rating=rating,
+                      text=author.remark(f"media_note_{mood}", _led_by(interest, writer)), rating=rating,
                       author=writer if look else None, genre=interest.label if author.often() else None)  # fmt: skip
 
 
@@ -250,11 +251,12 @@ def gaming(author: Author, interest: Interest) -> Row:
     """A session with a game."""
     chance = author.chance
     studio = interest.maker(chance)
-    title = interest.title(interest.label, chance, again=0.8)
+    title = interest.title(interest.label, chance, again=0.7)
+    rating, mood = author.rated(interest)
     return author.row(
         "play", item=title, genre=interest.label if author.often() else None,
-        text=author.remark("media_note", _led_by(interest, studio)),
-        rating=author.rated(interest)[0] if chance.random() < 0.3 else None,
+        text=author.remark(f"media_note_{mood}", _led_by(interest, studio)),
+        rating=rating if chance.random() < 0.3 else None,
         platform=chance.choice(("handheld", "desktop", "console", "tablet")) if author.persona.look == 1 else None,
         minutes=chance.randint(10, 240) if author.persona.look == 2 else None,
     )  # fmt: skip
