@@ -24,6 +24,7 @@ from training.progress import say
 
 STAGES = {
     "base": "BaseConfig",
+    "synthesise": "SynthesiseConfig",
     "prepare": "PrepareConfig",
     "warmup": "WarmupConfig",
     "judge": "JudgeConfig",
