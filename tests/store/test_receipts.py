@@ -14,19 +14,19 @@ from bump_edge.store.receipts import hash_of
 def fill(store: Store) -> None:
     store.ingest(
         Interaction(user_id=user, item=f"{thing} {n}", text=f"the {thing} number {n} of {user}")
-        for user in ("ada", "ben")
+        for user in ("zoltan", "winnie")
         for n, thing in enumerate(["zither", "lute", "drum", "zither"] * 4)
     )
     with Profiler(store) as profiler:
-        profiler.profile("ada")
+        profiler.profile("zoltan")
 
 
 def test_each_receipt_follows_from_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     with Store(path) as store:
         fill(store)
-        one = forget(store, plan_forget(store, "ada", topic="zither"))
-        two = forget(store, plan_forget(store, "ben", everything=True))
+        one = forget(store, plan_forget(store, "zoltan", topic="zither"))
+        two = forget(store, plan_forget(store, "winnie", everything=True))
         assert (one.number, two.number) == (1, 2)
         assert one.previous == "0" * 64
         assert two.previous == one.hash
@@ -35,10 +35,10 @@ def test_each_receipt_follows_from_the_one_before(tmp_path: Path) -> None:
         # whoever keeps a receipt can check it by hand
         assert hash_of(one.previous, one.proved()) == one.hash
         assert [r["hash"] for r in store.receipts()] == [one.hash, two.hash]
-        assert "ada" not in str(store.receipts())
-        assert "ben" not in str(store.receipts())
+        assert "zoltan" not in str(store.receipts())
+        assert "winnie" not in str(store.receipts())
         assert one.user_mark != two.user_mark
-        again = forget(store, plan_forget(store, "ada", topic="lute"))
+        again = forget(store, plan_forget(store, "zoltan", topic="lute"))
         assert again.user_mark == one.user_mark
 
 
@@ -55,7 +55,7 @@ def test_a_changed_chain_is_seen(tmp_path: Path, change: str) -> None:
     path = tmp_path / "s.db"
     with Store(path) as store:
         fill(store)
-        for user in ("ada", "ben"):
+        for user in ("zoltan", "winnie"):
             forget(store, plan_forget(store, user, topic="zither"))
         assert len(store.receipts()) == 2
     with sqlite3.connect(path) as sql:
@@ -69,11 +69,11 @@ def test_a_changed_chain_is_seen(tmp_path: Path, change: str) -> None:
 def test_exports_that_hold_it_are_named_or_deleted(tmp_path: Path, delete: bool) -> None:
     with Store(tmp_path / "s.db") as store:
         fill(store)
-        for name in ("all", "gone", "ben"):
-            store.export_file(tmp_path / name, user_ids=["ben"] if name == "ben" else None)
+        for name in ("all", "gone", "winnie"):
+            store.export_file(tmp_path / name, user_ids=["winnie"] if name == "winnie" else None)
         (tmp_path / "gone").unlink()
         holding = tmp_path / "all"
-        receipt = forget(store, plan_forget(store, "ada", topic="zither"), delete_exports=delete)
+        receipt = forget(store, plan_forget(store, "zoltan", topic="zither"), delete_exports=delete)
         # Ben has zithers too, and his export has nothing of Ada
         assert {receipt.exports_deleted, receipt.exports_left} == {(), (str(holding),)}
         assert bool(receipt.exports_deleted) == delete
@@ -86,7 +86,7 @@ def test_exports_that_hold_it_are_named_or_deleted(tmp_path: Path, delete: bool)
 def test_an_export_without_it_is_left_alone(tmp_path: Path) -> None:
     with Store(tmp_path / "s.db") as store:
         fill(store)
-        store.export_file(tmp_path / "ben", user_ids=["ben"])
-        receipt = forget(store, plan_forget(store, "ada", everything=True), delete_exports=True)
+        store.export_file(tmp_path / "winnie", user_ids=["winnie"])
+        receipt = forget(store, plan_forget(store, "zoltan", everything=True), delete_exports=True)
         assert receipt.exports_deleted == receipt.exports_left == ()
-        assert (tmp_path / "ben").exists()
+        assert (tmp_path / "winnie").exists()

@@ -74,14 +74,15 @@ def seal() -> None:
 
 
 def sealed(command: Sequence[str]) -> list[str]:
-    """`command`, sealed: without a network namespace where the machine refuses one."""
+    """`command`, sealed, in a network namespace of its own where the machine lets us.
+
+    Root keeps being root: a namespace for users as well would take the other users away that some tests change to.
+    """
     inner = [sys.executable, "-m", "tests.trust.seccomp", *command]
-    unshare = shutil.which("unshare")
-    if (
-        unshare is not None
-        and subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode == 0
-    ):
-        return [unshare, "-rn", *inner]
+    if (unshare := shutil.which("unshare")) is not None:
+        for flags in ("-n", "-rn"):
+            if subprocess.run([unshare, flags, "true"], capture_output=True, check=False).returncode == 0:
+                return [unshare, flags, *inner]
     return inner
 
 
