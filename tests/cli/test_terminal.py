@@ -3,6 +3,7 @@
 import os
 import pty
 import subprocess
+import threading
 from pathlib import Path
 
 from tests.cli.run import PROGRAM, ROOT, environment
@@ -17,19 +18,26 @@ def on_terminal(home: Path, *arguments: str, **extra: str) -> tuple[bytes, bytes
     )  # fmt: skip
     os.close(theirs)
     assert process.stdout is not None
+    seen: list[bytes] = []
+
+    def watch() -> None:
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # Linux says EIO when the other end has closed
+                return
+            if not piece:
+                return
+            seen.append(piece)
+
+    # Beside the pipe: a terminal holds few bytes, and on a slow machine a bar writes many.
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     out = process.stdout.read()
-    seen = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # Linux says EIO when the other end has closed
-            break
-        if not piece:
-            break
-        seen += piece
+    watcher.join()
     os.close(ours)
     process.stdout.close()
-    return out, seen, process.wait()
+    return out, b"".join(seen), process.wait()
 
 
 def many_users(path: Path) -> Path:
