@@ -26,7 +26,8 @@ from typing import Any
 
 from bump_edge.errors import BumpEdgeError
 from tests.trust.faults import Fault, Shim
-from tests.trust.operations import OPERATIONS, PLANTED, Operation, db, state
+from tests.trust.operations import OPERATIONS, Operation, db, state
+from tests.trust.planted import PLANTED
 
 KILLS = (Fault.KILL, Fault.TEAR)
 CUTS = (Fault.KILL,)

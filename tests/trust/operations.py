@@ -101,7 +101,8 @@ def state(path: Path) -> dict[str, object]:
         return found
 
 
-def _filled(folder: Path) -> None:
+def filled(folder: Path) -> None:
+    """A store in which every user has a history and a profile."""
     with opened(db(folder)) as store, Profiler(store) as profiler:
         for user in USERS:
             store.ingest([*log(user, range(25)), *log(user, range(25, 31), secret=True)])
@@ -139,7 +140,8 @@ def _ingest(folder: Path, told: Told) -> None:
             told(str(start))
 
 
-def _ingest_broken(folder: Path, told: list[str]) -> list[str]:
+def ingest_broken(folder: Path, told: list[str]) -> list[str]:
+    """What was told to be in, and is not."""
     problems = _lost(folder)
     with opened(db(folder)) as store:
         for start in map(int, told):
@@ -153,7 +155,8 @@ def _ingest_broken(folder: Path, told: list[str]) -> list[str]:
 # profile, update
 
 
-def _profile_prepared(folder: Path) -> None:
+def profile_prepared(folder: Path) -> None:
+    """A store in which every user has a history."""
     with opened(db(folder)) as store:
         for user in USERS:
             store.ingest([*log(user, range(25)), *log(user, range(25, 31), secret=True)])
@@ -174,7 +177,7 @@ def _profile_broken(folder: Path, told: list[str]) -> list[str]:
 
 
 def _update_prepared(folder: Path) -> None:
-    _filled(folder)
+    filled(folder)
     with opened(db(folder)) as store:
         for user in USERS:
             store.ingest(log(user, range(40, 52)))
@@ -197,7 +200,8 @@ def _forget_topic(folder: Path, told: Told) -> None:
                 told("clean")
 
 
-def _forgot_topic(folder: Path, told: list[str]) -> list[str]:
+def forgot_topic(folder: Path, told: list[str]) -> list[str]:
+    """What else was lost, and traces of what was told to be gone."""
     return _lost(folder, but=NEEDLE) + (_traces(folder, NEEDLE) if told else [])
 
 
@@ -258,7 +262,8 @@ def _export(folder: Path, told: Told) -> None:
         told("exported")
 
 
-def _exported(folder: Path, told: list[str]) -> list[str]:
+def exported(folder: Path, told: list[str]) -> list[str]:
+    """What is wrong with the export, if there is one or should be."""
     out = folder / "out.jsonl"
     if not out.exists():
         return ["the export was told and is not there"] if told else []
@@ -282,7 +287,7 @@ def _no_leftovers(folder: Path) -> list[str]:
 
 
 def _import_prepared(folder: Path) -> None:
-    _filled(folder)
+    filled(folder)
     with Store(folder / "other.db") as other, Profiler(other) as profiler:
         for user in ("ada", "dora"):
             other.ingest(log(user, range(200, 230)))
@@ -326,7 +331,7 @@ def _no_plaintext(folder: Path) -> list[str]:
 
 
 def _filled_encrypted(folder: Path) -> None:
-    _filled(folder)
+    filled(folder)
     encrypt_store(db(folder), key=KEY)
 
 
@@ -337,74 +342,16 @@ def _decrypt(folder: Path, told: Told) -> None:
 
 
 OPERATIONS = (
-    Operation("ingest", _filled, _ingest, _ingest_broken),
-    Operation("profile", _profile_prepared, _profile, _profile_broken),
+    Operation("ingest", filled, _ingest, ingest_broken),
+    Operation("profile", profile_prepared, _profile, _profile_broken),
     Operation("update", _update_prepared, _profile, _update_broken),
-    Operation("forget-topic", _filled, _forget_topic, _forgot_topic, _topic_stays_gone),
-    Operation("forget-user", _filled, _forget_user, _forgot_user, _user_stays_gone),
+    Operation("forget-topic", filled, _forget_topic, forgot_topic, _topic_stays_gone),
+    Operation("forget-user", filled, _forget_user, _forgot_user, _user_stays_gone),
     Operation("migrate", _old_store, _migrate, lambda folder, _: _lost(folder)),
-    Operation("export", _filled, _export, _exported, _no_leftovers),
+    Operation("export", filled, _export, exported, _no_leftovers),
     Operation("import", _import_prepared, _import, _imported, _no_leftovers),
-    Operation("encrypt", _filled, _encrypt, _encrypted, _no_plaintext),
+    Operation("encrypt", filled, _encrypt, _encrypted, _no_plaintext),
     Operation("decrypt", _filled_encrypted, _decrypt, lambda folder, _: _lost(folder), _no_leftovers),
-    Operation("forget, encrypted", _filled_encrypted, _forget_topic, _forgot_topic, _no_plaintext),
+    Operation("forget, encrypted", _filled_encrypted, _forget_topic, forgot_topic, _no_plaintext),
 )
 """Every operation that writes."""
-
-
-# operations that break a promise on purpose: the harness must see each
-
-
-def _tells_too_early(folder: Path, told: Told) -> None:
-    with opened(db(folder)) as store:
-        for start in range(100, 160, 20):
-            told(str(start))
-            store.ingest(i for user in USERS for i in log(user, range(start, start + 20)))
-
-
-def _half_profile(folder: Path, told: Told) -> None:
-    with opened(db(folder)) as store:
-        for user in USERS:
-            if not store.versions(user):
-                store._connection.rows(
-                    "INSERT INTO profiles"
-                    "(user_no, version, text, model, language, created_at, recipe, revision, manifest)"
-                    " SELECT no, 1, 'Plays the lute.', 'm', 'en', 0, 'r', 1, '{}' FROM users WHERE user_id = ?",
-                    (user,),
-                )
-                store._connection.rows("INSERT INTO sentences SELECT max(id), 0, 'Plays the lute.', 1 FROM profiles")
-            told(user)
-
-
-def _deletes_and_no_more(folder: Path, told: Told) -> None:
-    with opened(db(folder)) as store:
-        store._connection.rows("PRAGMA secure_delete = OFF")
-        for user in USERS:
-            plan = plan_forget(store, user, topic=NEEDLE)
-            store.forget(user, plan.interactions, plan.derived)
-        told("clean")
-
-
-def _writes_in_place(folder: Path, told: Told) -> None:
-    with opened(db(folder)) as store, (folder / "out.jsonl").open("wb") as stream:
-        store.export_file(stream)
-    told("exported")
-
-
-def _lets_errors_through(folder: Path, told: Told) -> None:
-    path = folder / "out.jsonl"
-    with path.open("wb", buffering=0) as stream:
-        for _ in range(20):
-            stream.write(b"x" * 100)
-    path.unlink()
-    told("imported")
-
-
-PLANTED = (
-    Operation("told before it is stored", _filled, _tells_too_early, _ingest_broken),
-    Operation("a profile in two transactions", _profile_prepared, _half_profile),
-    Operation("deleted and not overwritten", _filled, _deletes_and_no_more, _forgot_topic),
-    Operation("an export written in place", _filled, _writes_in_place, _exported),
-    Operation("an I/O error of Python's own", _filled, _lets_errors_through),
-)
-"""What breaks a promise each."""
