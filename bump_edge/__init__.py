@@ -11,9 +11,9 @@ Names are loaded when they are first used: importing the package loads no model 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bump_edge.lazy import loader
 from bump_edge.version import __version__ as __version__
 
 _HOME_OF = {
@@ -220,13 +220,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module that it lives in."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'bump_edge' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"bump_edge.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOME_OF, globals())
 
 
 def __dir__() -> list[str]:

@@ -20,6 +20,7 @@ import orjson
 
 from bump_edge.errors import BumpEdgeError, CancelledError, UsageError
 from export.options import KINDS
+from export.processes import OFFLINE
 from export.progress import say
 
 COMMANDS = {
@@ -41,12 +42,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit code."""
-    # Nothing here may reach for a hub, or tell one of an export.
-    for name in (
-        "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK",
-        "HF_HUB_DISABLE_PROGRESS_BARS", "ORT_DISABLE_TELEMETRY",
-    ):  # fmt: skip
-        os.environ[name] = "1"
+    os.environ.update(dict.fromkeys(OFFLINE, "1"))
     try:
         summary = _run(arguments)
     except BumpEdgeError as error:

@@ -19,11 +19,16 @@ ROOT = Path(__file__).resolve().parent.parent
 _TAIL = 3  # lines of a failed process that are shown
 
 
+OFFLINE = (
+    "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS",
+    "DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "ORT_GENAI_TELEMETRY_DISABLED",
+)  # fmt: skip
+"""Switches, each on at 1: nothing may reach for a hub, or tell one of an export."""
+
+
 def environment() -> dict[str, str]:
     """The environment of a tool that must not reach the network."""
-    off = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
-    quiet = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "ORT_GENAI_TELEMETRY_DISABLED", "PYTHONSAFEPATH")
-    return {**os.environ, **dict.fromkeys([*off, *quiet], "1"), "PYTHONIOENCODING": "utf-8"}
+    return {**os.environ, **dict.fromkeys([*OFFLINE, "PYTHONSAFEPATH"], "1"), "PYTHONIOENCODING": "utf-8"}
 
 
 def summary_of(what: str, module: Sequence[str], *, given: object = None, progress: bool = False) -> dict[str, Any]:

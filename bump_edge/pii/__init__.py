@@ -6,8 +6,9 @@ found: that needs a model of language (the extra ``pii`` with a spaCy model).
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bump_edge.lazy import loader
 
 if TYPE_CHECKING:
     from bump_edge.pii.finding import KINDS, Detector, Span, find
@@ -25,10 +26,4 @@ _HOME_OF = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module that it lives in."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOME_OF, globals())

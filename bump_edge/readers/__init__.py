@@ -5,9 +5,9 @@ What reads is loaded when it is first used: most runs of a program find their fi
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bump_edge.lazy import loader
 from bump_edge.readers.problems import MAX_LINE_BYTES, REASONS, BadLine, FieldError, Problems
 
 if TYPE_CHECKING:
@@ -38,10 +38,4 @@ _HOME_OF = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module that it lives in."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOME_OF, globals())

@@ -13,6 +13,7 @@ import pytest
 
 from bump_edge.errors import UsageError
 from export.__main__ import COMMANDS, main
+from export.processes import OFFLINE
 from tests.cli import run as cli
 from tests.export.small import write_model
 
@@ -73,7 +74,7 @@ def test_from_a_checkpoint_to_a_profile(tmp_path: Path, command: str, options: l
 def test_options_that_make_no_sense(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK", "HF_HUB_DISABLE_PROGRESS_BARS"):
+    for name in OFFLINE:
         monkeypatch.setenv(name, "1")  # what main sets is taken back after the test
     assert main(arguments) == 2
     out = capsys.readouterr().out
