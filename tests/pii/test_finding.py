@@ -45,7 +45,11 @@ def test_spans_lie_in_the_text_in_order_and_apart(text: str) -> None:
         at = span.end
 
 
-@given(st.lists(st.sampled_from([s.text for s in positives()]), min_size=1, max_size=4).map("\n".join))
+# what the rules miss is counted below, against the labels
+FOUND = [s.text for s in positives() if find(s.text)]
+
+
+@given(st.lists(st.sampled_from(FOUND), min_size=1, max_size=4).map("\n".join))
 def test_redacting_leaves_nothing_to_find_and_twice_is_once(text: str) -> None:
     clean, counts = redact(text)
     assert counts.total() == len(find(text)) > 0
