@@ -23,6 +23,7 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from bump_edge.prompts import Prompt
 from training.config import check_ranges
 from training.histories import User, by_hash, cut, folds_of, prompt_of, raw_text, read_histories
 from training.judges import Judge
-from training.measures import GENERIC_PROFILE, gain, rank_all, text_measures
+from training.measures import GENERIC_PROFILE, Ranked, gain, mean_measures, rank_all, ranked_json, text_measures
 from training.opening import open_judge
 from training.plots import bars
 from training.prepare import read_shards
@@ -55,8 +56,9 @@ class EvaluateConfig:
         data: a history file, or the output folder of `prepare`.
         model: a model of bump-edge by name or path, a folder of transformers or a LoRA, or a training run's folder; or
         profiles: a JSON Lines file of profiles.
-        dataset: which of a prepared folder's; needed where it has several.
-        users: users at most, the first by hash; ≥ 2.
+        datasets: which of a prepared folder's; all of them without. Several are measured each by itself, and as a mean
+            in which each counts alike.
+        users: of each data set at most, the first by hash; ≥ 2.
         split: ``train``, ``validation``, ``test`` or ``all``. Nothing may be tuned on what ``test`` says.
         judges: of `training.opening.JUDGES`; at least one.
         judge_model: a folder of transformers or the run of the stage `judge`, for the judges that are language models.
@@ -77,7 +79,7 @@ class EvaluateConfig:
     data: Path
     model: str | None = None
     profiles: Path | None = None
-    dataset: str | None = None
+    datasets: tuple[str, ...] = ()
     users: int = 100
     split: str = "validation"
     judges: tuple[str, ...] = ("bm25", "minilm")
@@ -142,48 +144,112 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         for name in config.judges
     ]  # fmt: skip
     left_out: Counter[str] = Counter()
-    users = _users(config, left_out)
+    sets = _users(config, left_out)
     asked = [(GIVEN, str(config.profiles or config.model)), *config.compared]
     files = {name: read_profiles(Path(reference)) for name, reference in asked if reference.endswith(".jsonl")}
     if config.profiles is not None:
         files[GIVEN] = read_profiles(config.profiles)
     for known in files.values():
-        left_out["users_without_profile"] += sum(u.user_id not in known for u in users)
-        users = [u for u in users if u.user_id in known]
+        left_out["users_without_profile"] += sum(u.user_id not in known for users in sets.values() for u in users)
+        sets = {name: [u for u in users if u.user_id in known] for name, users in sets.items()}
     left_out = +left_out
-    if len(users) < 2:
-        raise EmptyHistoryError(
-            f"{len(users)} users of the split {config.split} can be evaluated (left out: {dict(left_out) or 'none'}): "
-            "expected at least 2; give more data, or another split"
-        )
-    prompts = [prompt_of(u.visible, visible=config.visible, max_words=config.max_words) for u in users]
-    say(f"{len(users)} users; left out: {dict(left_out) or 'none'}")
-    kinds: dict[str, Sequence[str]] = {
-        name: [files[name][u.user_id] for u in users] if name in files else _write(reference, prompts, config)
-        for name, reference in asked
-    }
-    own = kinds[GIVEN]
-    kinds |= {kind: _baseline(kind, own, users, prompts, config) for kind in config.baselines}
-    reward = RewardConfig(negatives=config.negatives, shuffles=config.shuffles, seed=config.seed)
-    ranked = rank_all(users, kinds, judges, reward)
-    table: dict[str, Any] = {}
-    for kind, texts in kinds.items():
-        # the raw history is the evidence itself, and no text that the checks were made for
-        table[kind] = text_measures(texts, prompts, checked=kind != "raw")
-        table[kind] |= {judge.name: ranked[kind][judge.name].as_json(config.rounds) for judge in judges}
+    for name, users in sets.items():
+        if len(users) < 2:
+            raise EmptyHistoryError(
+                f"{len(users)} users of the split {config.split} of {name} can be evaluated (left out: "
+                f"{dict(left_out) or 'none'}): expected at least 2; give more data, or another split"
+            )
+    say(f"{', '.join(f'{len(users)} users of {name}' for name, users in sets.items())}; left out: "
+        f"{dict(left_out) or 'none'}")  # fmt: skip
+    found = _measured(config, sets, asked, files, judges)
+    names = [judge.name for judge in judges]
+    several = [_table([one], names, config) for one in found]
     summary: dict[str, Any] = {
         "stage": "evaluate",
         "data": config.data.name,
         "split": config.split,
         "given": config.model if config.model is not None else str(config.profiles),
-        "users": len(users),
         "left_out": dict(left_out),
-        "chance": round(_chance(users, config.negatives), 3),
-        "kinds": table,
+        **(several[0] if len(found) == 1 else _table(found, names, config)),
+    }
+    if len(found) > 1:
+        summary["datasets"] = dict(zip(sets, several, strict=True))
+        for name, one in summary["datasets"].items():
+            for line in (f"-- {name}, {one['users']} users", *table_lines(one, names)):
+                say(line)
+        say(f"-- mean of {', '.join(sets)}")
+    for line in table_lines(summary, names):
+        say(line)
+    if config.out is not None:
+        own = {u.user_id: text for one in found for u, text in zip(one.users, one.kinds[GIVEN], strict=True)}
+        summary["out"] = _write_out(config.out, summary, own, names)
+    return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """A data set as it was measured."""
+
+    users: Sequence[User]
+    kinds: Mapping[str, Sequence[str]]
+    texts: Mapping[str, Mapping[str, Any]]
+    ranked: Mapping[str, Mapping[str, Ranked]]
+
+
+def _measured(
+    config: EvaluateConfig, sets: Mapping[str, Sequence[User]], asked: Sequence[tuple[str, str]],
+    files: Mapping[str, Mapping[str, str]], judges: Sequence[Judge],
+) -> list[_Set]:  # fmt: skip
+    """Profiles of each kind and what the judges say of them, set by set; a model is opened once for all sets."""
+    reward = RewardConfig(negatives=config.negatives, shuffles=config.shuffles, seed=config.seed)
+    prompts = {
+        name: [prompt_of(u.visible, visible=config.visible, max_words=config.max_words) for u in users]
+        for name, users in sets.items()
+    }
+    texts: dict[str, dict[str, Sequence[str]]] = {name: {} for name in sets}
+    written: dict[str, Sequence[str]]
+    for kind, reference in [*asked, *((kind, "") for kind in config.baselines)]:
+        if kind in files:
+            written = {name: [files[kind][u.user_id] for u in users] for name, users in sets.items()}
+        elif reference or kind == "extractive":
+            written = _write(reference or kind, prompts, config)
+        else:
+            written = {name: _baseline(kind, texts[name][GIVEN], users, config) for name, users in sets.items()}
+        for name in sets:
+            texts[name][kind] = written[name]
+    found = []
+    for name, users in sets.items():
+        say(f"judging the {len(texts[name])} kinds of profiles of {name}")
+        found.append(
+            _Set(
+                users=users,
+                kinds=texts[name],
+                # the raw history is the evidence itself, and no text that the checks were made for
+                texts={
+                    kind: text_measures(own, prompts[name], checked=kind != "raw") for kind, own in texts[name].items()
+                },
+                ranked=rank_all(users, texts[name], judges, reward),
+            )
+        )
+    return found
+
+
+def _table(sets: Sequence[_Set], judges: Sequence[str], config: EvaluateConfig) -> dict[str, Any]:
+    """What is told of some data sets: of one as it is, of several the mean, in which each set counts alike."""
+    kinds: dict[str, Any] = {}
+    for kind in sets[0].kinds:
+        kinds[kind] = mean_measures([one.texts[kind] for one in sets])
+        for judge in judges:
+            kinds[kind][judge] = ranked_json([one.ranked[kind][judge] for one in sets], config.rounds)
+    return {
+        "users": sum(len(one.users) for one in sets),
+        "chance": round(statistics.fmean(_chance(one.users, config.negatives) for one in sets), 3),
+        "kinds": kinds,
         "gain_over": {
             kind: {
-                judge.name: gain(
-                    ranked[GIVEN][judge.name].totals, ranked[kind][judge.name].totals, rounds=config.rounds
+                judge: gain(
+                    *((one.ranked[GIVEN][judge].totals, one.ranked[kind][judge].totals) for one in sets),
+                    rounds=config.rounds,
                 )
                 for judge in judges
             }
@@ -191,49 +257,41 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             if kind != GIVEN
         },
     }
-    for line in table_lines(summary, [judge.name for judge in judges]):
-        say(line)
-    if config.out is not None:
-        summary["out"] = _write_out(config.out, summary, users, own, [judge.name for judge in judges])
-    return summary
 
 
-def _users(config: EvaluateConfig, left_out: Counter[str]) -> list[User]:
-    if config.data.is_dir():
-        splits = ("train", "validation", "test") if config.split == "all" else (config.split,)
-        found: dict[str, User] = {}
-        others: set[str] = set()
-        for dataset, user in (pair for split in splits for pair in read_shards(config.data, split)):
-            if config.dataset in (None, dataset):
-                found[user.user_id] = user
-            others.add(dataset)
-        # items of another data set are told apart without any profile
-        if (config.dataset is None and len(others) > 1) or (config.dataset is not None and not found):
-            raise UsageError(
-                f"dataset is {config.dataset}: expected one of {', '.join(sorted(others))}, which {config.data} holds"
-            )
-        return [found[name] for name in by_hash(found)[: config.users]]
-    folds = folds_of(config.split)
-    problems: Counter[str] = Counter()
-    histories = read_histories(
-        config.data, folds=folds, limit=config.users, min_length=config.held_out + 1, problems=problems
-    )
-    left_out.update(problems)
-    return [cut(history, config.held_out) for history in histories]
+def _users(config: EvaluateConfig, left_out: Counter[str]) -> dict[str, list[User]]:
+    """Data set → users. Sets are measured apart: items of another one are told apart without any profile."""
+    if not config.data.is_dir():
+        problems: Counter[str] = Counter()
+        histories = read_histories(
+            config.data, folds=folds_of(config.split), limit=config.users, min_length=config.held_out + 1,
+            problems=problems,
+        )  # fmt: skip
+        left_out.update(problems)
+        return {config.data.name: [cut(history, config.held_out) for history in histories]}
+    splits = ("train", "validation", "test") if config.split == "all" else (config.split,)
+    found: dict[str, dict[str, User]] = {}
+    for dataset, user in (pair for split in splits for pair in read_shards(config.data, split)):
+        found.setdefault(dataset, {})[user.user_id] = user
+    wanted = config.datasets or tuple(sorted(found))
+    if unknown := sorted(set(wanted) - found.keys()):
+        raise UsageError(
+            f"datasets names {unknown[0]!r}: expected some of {', '.join(sorted(found)) or 'none'}, of which "
+            f"{config.data} has users of the split {config.split}"
+        )
+    return {name: [found[name][user] for user in by_hash(found[name])[: config.users]] for name in wanted}
 
 
-def _write(reference: str, prompts: Sequence[Prompt], config: EvaluateConfig) -> list[str]:
-    return write_profiles(reference, prompts, max_tokens=config.max_tokens, bfloat16=config.bfloat16)
+def _write(reference: str, prompts: Mapping[str, Sequence[Prompt]], config: EvaluateConfig) -> dict[str, Sequence[str]]:
+    every = [prompt for own in prompts.values() for prompt in own]
+    texts = iter(write_profiles(reference, every, max_tokens=config.max_tokens, bfloat16=config.bfloat16))
+    return {name: list(islice(texts, len(own))) for name, own in prompts.items()}
 
 
-def _baseline(
-    kind: str, own: Sequence[str], users: Sequence[User], prompts: Sequence[Prompt], config: EvaluateConfig
-) -> Sequence[str]:
+def _baseline(kind: str, own: Sequence[str], users: Sequence[User], config: EvaluateConfig) -> Sequence[str]:
     match kind:
         case "raw":
             return [raw_text(u.visible, visible=config.visible) for u in users]
-        case "extractive":
-            return own if config.model == "extractive" else _write("extractive", prompts, config)
         case "generic":
             return [GENERIC_PROFILE] * len(users)
         case _:
@@ -262,10 +320,10 @@ def table_lines(summary: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
 
 
 def _write_out(
-    out: Path, summary: Mapping[str, Any], users: Sequence[User], own: Sequence[str], judges: Sequence[str]
+    out: Path, summary: Mapping[str, Any], own: Mapping[str, str], judges: Sequence[str]
 ) -> dict[str, str | None]:
     out.mkdir(parents=True, exist_ok=True)
-    rows = [orjson.dumps({"user_id": u.user_id, "text": text}) for u, text in zip(users, own, strict=True)]
+    rows = [orjson.dumps({"user_id": user, "text": text}) for user, text in own.items()]
     (out / "evaluation.json").unlink(missing_ok=True)  # written last: where it is, what lies beside it belongs to it
     replace_file(out / "profiles.jsonl", b"\n".join(rows) + b"\n")
     picture = out / ".evaluation.new.png"

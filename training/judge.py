@@ -162,7 +162,9 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
 
         def compute_loss(self, _model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
             [lesson] = inputs["lessons"]
-            loss, read, right = loss_of(model, letters, lesson)
+            # the trainer's own would cover the model's forward pass, which is not what is called here
+            with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
+                loss, read, right = loss_of(model, letters, lesson)
             self.tokens += read
             self.right.append(right)
             return loss  # the trainer divides it by the lessons of a step

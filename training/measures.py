@@ -48,15 +48,17 @@ class Ranked:
         """Forward + backward NDCG of each user, 0 to 2."""
         return [r.total for r in self.rewards]
 
-    def as_json(self, rounds: int) -> dict[str, Any]:
-        """The mean with its 95 % interval, and the two directions."""
-        return {
-            "ndcg": round(statistics.fmean(self.totals), 3),
-            "ci95": rounded(interval(self.totals, rounds=rounds)),
-            "forward": round(statistics.fmean(r.forward for r in self.rewards), 3),
-            "backward": round(statistics.fmean(r.backward for r in self.rewards), 3),
-            "unparsed": sum(r.unparsed for r in self.rewards),
-        }
+
+def ranked_json(groups: Sequence[Ranked], rounds: int) -> dict[str, Any]:
+    """The mean over groups of users with its 95 % interval, and the two directions."""
+    totals = [group.totals for group in groups]
+    return {
+        "ndcg": round(mean_of_means(*totals), 3),
+        "ci95": rounded(interval(*totals, rounds=rounds)),
+        "forward": round(mean_of_means(*([r.forward for r in g.rewards] for g in groups)), 3),
+        "backward": round(mean_of_means(*([r.backward for r in g.rewards] for g in groups)), 3),
+        "unparsed": sum(r.unparsed for g in groups for r in g.rewards),
+    }
 
 
 def rank_all(
@@ -78,19 +80,32 @@ def rank_all(
     return out
 
 
-def interval(values: Sequence[float], *, rounds: int = 1000) -> tuple[float, float]:
-    """Bootstrap 95 % interval of the mean over users (percentiles of `rounds` resamples, seeded)."""
+def interval(*groups: Sequence[float], rounds: int = 1000) -> tuple[float, float]:
+    """Bootstrap 95 % interval of the mean over users (percentiles of `rounds` resamples, seeded).
+
+    Of several groups, data sets say, each is resampled by itself, and the mean is that of their means.
+    """
     chance = random.Random(0)
-    means = sorted(statistics.fmean(chance.choices(values, k=len(values))) for _ in range(rounds))
+    means = sorted(mean_of_means(*(chance.choices(g, k=len(g)) for g in groups)) for _ in range(rounds))
     return means[int(0.025 * rounds)], means[max(int(0.975 * rounds) - 1, 0)]
 
 
-def gain(values: Sequence[float], over: Sequence[float], *, rounds: int = 1000) -> dict[str, Any]:
-    """How much higher `values` are than `over`, paired by user, with the 95 % interval of the mean difference."""
-    differences = [a - b for a, b in zip(values, over, strict=True)]
+def mean_of_means(*groups: Sequence[float]) -> float:
+    """The mean of the groups' means: each counts alike, however large."""
+    return statistics.fmean(map(statistics.fmean, groups))
+
+
+def gain(*groups: tuple[Sequence[float], Sequence[float]], rounds: int = 1000) -> dict[str, Any]:
+    """How much higher the first of each pair are than the second, paired by user, with the 95 % interval.
+
+    Args:
+        groups: (values, values of the same users to compare with) of each group; the mean is that of their means.
+        rounds: of the bootstrap.
+    """
+    differences = [[a - b for a, b in zip(values, over, strict=True)] for values, over in groups]
     return {
-        "gain": round(statistics.fmean(differences), 3),
-        "ci95": rounded(interval(differences, rounds=rounds)),
+        "gain": round(mean_of_means(*differences), 3),
+        "ci95": rounded(interval(*differences, rounds=rounds)),
     }
 
 
@@ -138,4 +153,14 @@ def text_measures(profiles: Sequence[str], prompts: Sequence[Prompt], *, checked
             ("dropped", sum(sum(f.dropped.values()) for f in found)),
         ):
             out[name] = round(fell / written, 3) if written else None
+    return out
+
+
+def mean_measures(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `text_measures` found of several sets of profiles as one: their mean, and the sum of the empty ones."""
+    out: dict[str, Any] = {"empty": sum(part["empty"] for part in parts)}
+    for name, digits in (("words", 1), ("verbatim", 3), ("unsupported", 3), ("dropped", 3)):
+        known = [part[name] for part in parts if part.get(name) is not None]
+        if name in parts[0]:
+            out[name] = round(statistics.fmean(known), digits) if known else None
     return out

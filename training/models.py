@@ -19,6 +19,7 @@ import orjson
 from bump_edge.backends import chat
 from bump_edge.errors import BackendUnavailableError, ModelCorruptError, ModelNotFoundError, UsageError
 from bump_edge.prompts import Prompt
+from training.attention import register
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,9 @@ def load(folder: Path, *, dtype: str = "float32", trainable: bool = False) -> Ca
     try:
         # a LoRA is merged in float32, or small changes would be rounded away
         first = torch.float32 if base != folder else getattr(torch, dtype)
-        model: Any = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, dtype=first)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            base, local_files_only=True, dtype=first, attn_implementation=register()
+        )
         tokenizer = AutoTokenizer.from_pretrained(
             folder if (folder / "tokenizer_config.json").is_file() else base, local_files_only=True
         )

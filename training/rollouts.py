@@ -202,23 +202,24 @@ def _reserve(kept: prefixes.Kept, owners: Sequence[int], room: int) -> prefixes.
             super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
             self.dtype, self.device, self.is_initialized = known.dtype, known.device, True
             self._length = known.keys.shape[-2]
-            self._buffers = [self._with_room(part, index) for part in (known.keys, known.values)]
+            # in buffers keys lie transposed: the product with the one query of a step then reads them in order
+            _, heads, length, width = known.keys.shape
+            keys = known.keys.new_empty(len(index), heads, width, length + room)
+            values = known.values.new_empty(len(index), heads, length + room, known.values.shape[-1])
+            keys[..., :length], values[:, :, :length] = known.keys[index].mT, known.values[index]
+            self._buffers = [keys, values]
             self._show()
 
-        def _with_room(self, part: Any, index: Any) -> Any:
-            _, heads, length, width = part.shape
-            buffer = part.new_empty(len(index), heads, length + room, width)
-            buffer[:, :, :length] = part[index]
-            return buffer
-
         def _show(self) -> None:
-            self.keys, self.values = (buffer[:, :, : self._length] for buffer in self._buffers)
+            keys, values = self._buffers
+            self.keys, self.values = keys[..., : self._length].mT, values[:, :, : self._length]
 
         def update(self, key_states: Any, value_states: Any, *_: Any, **__: Any) -> tuple[Any, Any]:
-            more = key_states.shape[-2]
-            for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
-                buffer[:, :, self._length : self._length + more] = new
-            self._length += more
+            until = self._length + key_states.shape[-2]
+            keys, values = self._buffers
+            keys[..., self._length : until] = key_states.mT
+            values[:, :, self._length : until] = value_states
+            self._length = until
             self._show()
             return self.keys, self.values
 

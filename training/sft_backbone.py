@@ -272,7 +272,7 @@ def _measured(model: CausalModel, cases: Sequence[tuple[Case, str]], config: Sft
         found = measure(model, rows, config)
         means[kind] = per_token(found, rows)
         losses[kind] = [loss / len(row.answer) for loss, row in zip(found, rows, strict=True)]
-    over = {kind: gain(losses[kind], losses[RIGHT], rounds=config.rounds) for kind in (OTHER, NONE)}
+    over = {kind: gain((losses[kind], losses[RIGHT]), rounds=config.rounds) for kind in (OTHER, NONE)}
     return {"loss": means, "gain_over": over}
 
 

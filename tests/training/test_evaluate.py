@@ -110,16 +110,36 @@ def test_nothing_to_evaluate_is_an_error(log: Path, tmp_path: Path) -> None:
             EvaluateConfig(data=log, **wrong)  # type: ignore[arg-type]
 
 
-def test_a_prepared_folder_is_evaluated_a_data_set_at_a_time(log: Path, tmp_path: Path) -> None:
-    other = write_log(tmp_path / "other.jsonl", range(40, 80))
+def test_data_sets_of_a_prepared_folder_are_measured_apart_and_count_alike(log: Path, tmp_path: Path) -> None:
+    other = write_log(tmp_path / "other.jsonl", range(40, 60))
     prepare(PrepareConfig(data=(log, other), out=tmp_path / "users"))
-    given = profiles_file(tmp_path / "p.jsonl", {u: quoting(u) for u in range(80)})
-    with pytest.raises(UsageError, match="expected one of made, other"):
-        evaluate(tmp_path / "users", given)
-    with pytest.raises(UsageError, match="dataset is third"):
-        evaluate(tmp_path / "users", given, dataset="third")
+    texts = {u: quoting(u) if u < 40 else "Buys things." for u in range(60)}
+    given = profiles_file(tmp_path / "p.jsonl", texts)
+    with pytest.raises(UsageError, match="names 'third': expected some of made, other"):
+        evaluate(tmp_path / "users", given, datasets=("third",))
     # the same users, cut in the same place, as from the file itself
-    assert evaluate(tmp_path / "users", given, dataset="made")["kinds"] == evaluate(log, given)["kinds"]
+    alone = evaluate(tmp_path / "users", given, datasets=("made",))
+    assert alone["kinds"] == evaluate(log, given)["kinds"]
+    assert "datasets" not in alone
+    both = evaluate(tmp_path / "users", given, out=tmp_path / "out")
+    assert both["users"] == 60
+    assert both["datasets"]["made"] == {name: alone[name] for name in both["datasets"]["made"]}
+    # 40 perfect users and 20 at chance: a data set weighs the same however large
+    found = both["kinds"]["given"]["bm25"]
+    assert found["ndcg"] == pytest.approx(
+        (2 + both["datasets"]["other"]["kinds"]["given"]["bm25"]["ndcg"]) / 2, abs=1e-3
+    )
+    assert found["ndcg"] == pytest.approx((2 + both["chance"]) / 2, abs=1e-3)
+    assert both["gain_over"]["generic"]["bm25"]["gain"] == pytest.approx((2 - both["chance"]) / 2, abs=2e-3)
+    written = [orjson.loads(line) for line in (tmp_path / "out" / "profiles.jsonl").read_bytes().splitlines()]
+    assert {row["user_id"]: row["text"] for row in written} == {name_of(u): text for u, text in texts.items()}
+
+
+def test_an_interval_of_several_groups_resamples_each_by_itself() -> None:
+    ones, zeros = [1.0] * 50, [0.0] * 5
+    assert interval(ones, zeros) == (0.5, 0.5)  # no user of one group stands in for one of the other
+    low, high = interval([0.0, 1.0] * 200, [0.0, 1.0] * 8)
+    assert high - low == pytest.approx(2 * 1.96 * 0.5 * (1 / 400 + 1 / 16) ** 0.5 / 2, rel=0.25)
 
 
 def test_intervals_hold_the_mean_and_narrow() -> None:
@@ -131,7 +151,7 @@ def test_intervals_hold_the_mean_and_narrow() -> None:
     wide = interval(values[:25])
     assert wide[1] - wide[0] > 2 * (high - low)
     # paired: a constant gain is certain however the values spread
-    assert gain([v + 0.1 for v in values], values) == {"gain": 0.1, "ci95": [0.1, 0.1]}
+    assert gain(([v + 0.1 for v in values], values)) == {"gain": 0.1, "ci95": [0.1, 0.1]}
 
 
 def test_verbatim_share_by_hand() -> None:
