@@ -46,7 +46,6 @@ def assess(
     candidates: int = 9,
     shuffles: int = 1,
     seed: int = 0,
-    reference: Sequence[tuple[int, ...]] | None = None,
 ) -> dict[str, Any]:
     """The measures by data set and direction, and over all lists.
 
@@ -56,7 +55,6 @@ def assess(
         candidates: K + 1 in a list.
         shuffles: presentations of each list.
         seed: of the draws.
-        reference: another judge's rankings of these lists, to tell the agreement with.
 
     Returns:
         JSON-ready; `rankings` holds the candidates of each list from best to worst.
@@ -93,14 +91,7 @@ def assess(
     out["tokens_per_list"] = round(sum(j.tokens for j in judgements) / len(rows), 1)
     out["seconds_per_list"] = round(seconds / len(rows), 4)
     out["unparsed"] = sum(not j.parsed for j in judgements)
-    orders: list[tuple[int, ...]] = [row["order"] for row in rows]
-    if reference is not None:
-        same = [ours[0] == theirs[0] for ours, theirs in zip(orders, reference, strict=True)]
-        out["agreement"] = {
-            "same_best": round(statistics.fmean(same), 3),
-            "kendall_tau": round(statistics.fmean(map(kendall_tau, orders, reference)), 3),
-        }
-    out["rankings"] = orders
+    out["rankings"] = [row["order"] for row in rows]
     return out
 
 
@@ -135,6 +126,15 @@ def _list(
     return CandidateList(direction=direction, query=query, candidates=shown, last=last), list(order).index(0)
 
 
+def agreement(ours: Sequence[Sequence[int]], theirs: Sequence[Sequence[int]]) -> dict[str, float]:
+    """How far the `rankings` of two judges agree: the share of lists with the same best, and the mean of Kendall's τ."""
+    pairs = list(zip(ours, theirs, strict=True))
+    return {
+        "same_best": round(statistics.fmean(own[0] == other[0] for own, other in pairs), 3),
+        "kendall_tau": round(statistics.fmean(kendall_tau(own, other) for own, other in pairs), 3),
+    }
+
+
 def kendall_tau(ours: Sequence[int], theirs: Sequence[int]) -> float:
     """Kendall's τ of two rankings of the same things, −1 to 1: pairs in the same order less pairs in the other."""
     place = {thing: at for at, thing in enumerate(theirs)}
@@ -144,12 +144,15 @@ def kendall_tau(ours: Sequence[int], theirs: Sequence[int]) -> float:
 
 def table_lines(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The measures as a table for people, one judge a line."""
-    lines = [f"{'judge':<20}{'NDCG':>7}{'acc@1':>8}{'bias':>8}{'ECE':>7}{'abst.':>8}{'tokens':>9}{'s/list':>9}"]
+    lines = [
+        f"{'judge':<20}{'NDCG':>7}{'acc@1':>8}{'bias':>8}{'ECE':>7}{'abst.':>8}{'tokens':>9}{'s/list':>9}{'tau':>8}"
+    ]
     for name, one in found.items():
         shown = [f"{one[key]:.3f}" if key in one else "-" for key in ("ece", "gain_from_abstaining")]
         lines.append(
             f"{name:<20}{one['ndcg']['mean']:>7.3f}{one['accuracy']['mean']:>8.3f}{one['position_bias']:>+8.3f}"
             f"{shown[0]:>7}{shown[1]:>8}{one['tokens_per_list']:>9.1f}{one['seconds_per_list']:>9.4f}"
+            + (f"{one['agreement']['kendall_tau']:>8.3f}" if "agreement" in one else f"{'-':>8}")
         )
         lines += [
             f"  {dataset:<18}forward {d['forward']['ndcg']['mean']:.3f} {d['forward']['ndcg']['ci95']}, backward "

@@ -22,7 +22,7 @@ import orjson
 
 from bump_edge.errors import UsageError
 from training import packing, prefixes, runs
-from training.assessment import assess, table_lines
+from training.assessment import agreement, assess, table_lines
 from training.config import as_json, check_ranges
 from training.histories import folds_of
 from training.judges import LETTERS, PROMPT, Judge, render
@@ -31,6 +31,9 @@ from training.lessons import Lesson, Lessons, users_by_dataset
 from training.models import CausalModel, load, missing, with_lora
 from training.opening import open_judge
 from training.progress import say
+
+GENERATED = "listwise-generate"
+"""The paper's kind of judge: it writes the whole permutation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +57,8 @@ class JudgeConfig:
         test_users: of each data set, for the measurement before and after; ≥ 2.
         split: whose users these are.
         shuffles: presentations of each of their lists.
-        compare: judges that are measured beside it, of `training.opening.JUDGES`.
+        compare: judges that are measured beside it, of `training.opening.JUDGES`; with the paper's among them,
+            ``listwise-generate``, the agreement of each with it is told.
     """
 
     model: Path
@@ -126,6 +130,9 @@ def run(config: JudgeConfig) -> dict[str, Any]:
 
     before, after = measured("before", config.model), measured("after", folder.model)
     others = {name: measured(f"other-{name}", folder.model, name) for name in config.compare}
+    if generated := others.get(GENERATED):
+        for found in (after, *others.values()):
+            found["agreement"] = agreement(found["rankings"], generated["rankings"])
     for line in table_lines({"before": before, "after": after, **others}):
         say(line)
     return folder.finish({**summary, "before": before, "after": after, "others": others})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.training.test_lessons import users
-from training.assessment import assess, kendall_tau, lists_of, table_lines
+from training.assessment import agreement, assess, kendall_tau, lists_of, table_lines
 from training.judges import Bm25Judge, CandidateList, Judgement
 
 DATA = {"one": users(), "two": users(14)}
@@ -103,11 +103,9 @@ def test_calibration_and_abstaining_by_hand() -> None:
 
 
 def test_agreement_with_another_judge() -> None:
-    known = assess(Known(), DATA)
-    same = assess(Known(), DATA, reference=known["rankings"])
-    assert same["agreement"] == {"same_best": 1.0, "kendall_tau": 1.0}
-    other = assess(First(), DATA, reference=[tuple(reversed(range(9)))] * LISTS)
-    assert other["agreement"] == {"same_best": 0.0, "kendall_tau": -1.0}
+    known, first = (assess(judge, DATA)["rankings"] for judge in (Known(), First()))
+    assert agreement(known, known) == {"same_best": 1.0, "kendall_tau": 1.0}
+    assert agreement(first, [tuple(reversed(range(9)))] * LISTS) == {"same_best": 0.0, "kendall_tau": -1.0}
 
 
 def test_kendalls_tau_by_hand() -> None:

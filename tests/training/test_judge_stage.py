@@ -92,7 +92,7 @@ def arguments(folders: tuple[Path, Path], out: Path) -> list[str]:
     given = {
         "model": folders[0], "data": folders[1], "out": out, "steps": STEPS, "lessons": 2, "candidates": 4,
         "max-visible": 4, "hinted": 2, "learning-rate": 0.003, "save-every": 2, "log-every": 1, "test-users": 4,
-        "compare": "bm25",
+        "compare": "bm25,listwise-generate",
     }  # fmt: skip
     return [sys.executable, "-m", "training", "judge", *(f"--{key}={value}" for key, value in given.items())]
 
@@ -119,6 +119,10 @@ def test_a_killed_run_goes_on_to_where_an_unbroken_one_ends(folders: tuple[Path,
     assert resumed["loss"] == pytest.approx(unbroken["loss"], abs=1e-4)
     for key in ("before", "others", "tokens", "lessons"):
         assert untimed(resumed[key]) == untimed(unbroken[key])
+    others = unbroken["others"]
+    assert others["listwise-generate"]["agreement"] == {"same_best": 1.0, "kendall_tau": 1.0}
+    # the first letter that is written is the one with the best logit
+    assert unbroken["after"]["agreement"]["same_best"] == 1.0 > others["bm25"]["agreement"]["kendall_tau"] > -1
     assert resumed["after"]["ndcg"]["mean"] == pytest.approx(unbroken["after"]["ndcg"]["mean"], abs=1e-3)
 
 
