@@ -127,7 +127,7 @@ def _list(
 
 
 def agreement(ours: Sequence[Sequence[int]], theirs: Sequence[Sequence[int]]) -> dict[str, float]:
-    """How far the `rankings` of two judges agree: the share of lists with the same best, and the mean of Kendall's τ."""
+    """How far the `rankings` of two judges agree: share of lists with the same best, and the mean Kendall's τ."""
     pairs = list(zip(ours, theirs, strict=True))
     return {
         "same_best": round(statistics.fmean(own[0] == other[0] for own, other in pairs), 3),
