@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 from tests.trust.gate import Outcome
 
-GATES = ("sealed", "crashes", "contention", "fuzz", "injection", "strangers")
+GATES = ("sealed", "erasure", "crashes", "contention", "fuzz", "injection", "strangers")
 """The gates, each a module beside this one."""
 
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--long",
         action="store_true",
-        help="500 kills, 200 I/O faults, 200 cut logs, 1,000,000 records, 120 s of contention",
+        help="500 kills, 200 I/O faults, 200 cut logs, 1,000,000 records, 120 s of contention, 1,000 times forgotten",
     )
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(GATES):
