@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json, wrap
+from bump_edge.cli.output import counted, emit, emit_json, wrap
 
 
 def audit(
@@ -32,10 +32,10 @@ def audit(
                 emit_json(report.as_dict())
                 continue
             run = report.verbatim
-            emit(f"{report.user_id} (version {report.version}, against {report.interactions} interactions)")
+            emit(f"{report.user_id} (version {report.version}, against {counted(report.interactions, 'interaction')})")
             said = f": {run.run!r}, in {run.interaction}" if run.interaction else ""
-            emit(wrap(f"longest run of a raw record: {run.words} words{said}", indent="  ", hanging="    "))
-            emit(f"  longest run of an item's name: {run.item_words} words")
+            emit(wrap(f"longest run of a raw record: {counted(run.words, 'word')}{said}", indent="  ", hanging="    "))
+            emit(f"  longest run of an item's name: {counted(run.item_words, 'word')}")
             emit(f"  personal data: {', '.join(f'{n} {kind}' for kind, n in report.kinds.items()) or 'none'}")
             for piece in report.pii:
                 emit(wrap(f"{piece.kind}: {profile.text[piece.start : piece.end]}", indent="    - ", hanging="      "))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json, emit_profile
+from bump_edge.cli.output import counted, emit, emit_json, emit_profile
 from bump_edge.errors import NotFoundError, UsageError
 from bump_edge.types import Profile
 
@@ -109,7 +109,7 @@ def block(
                 }
             )
             return
-        session.note(f"blocked: {topic}; {len(done.dropped)} sentences of the profile went")
+        session.note(f"blocked: {topic}; {counted(len(done.dropped), 'sentence')} of the profile went")
         if profile is not None:
             emit_profile(profile, evidence=0)
 

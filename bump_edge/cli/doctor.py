@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json, wrap
+from bump_edge.cli.output import counted, emit, emit_json, wrap
 from bump_edge.errors import BumpEdgeError
 from bump_edge.settings import Settings
 from bump_edge.version import __version__
@@ -110,4 +110,4 @@ def _store(session: options.Session) -> dict[str, Any]:
         return {"path": str(path), "ok": False, "says": problem}
     if mode & 0o077:
         return {"path": str(path), "ok": False, "says": f"mode is {mode:04o}: others can read it; chmod 600 it"}
-    return {"path": str(path), "ok": True, "says": f"{users} users, sound, {kept}, mode {mode:04o}"}
+    return {"path": str(path), "ok": True, "says": f"{counted(users, 'user')}, sound, {kept}, mode {mode:04o}"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json, wrap
+from bump_edge.cli.output import counted, emit, emit_json, wrap
 from bump_edge.errors import StoreWriteError, UsageError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _print(session: options.Session, report: EncryptionReport, what: str) -> Non
         if report.changed:
             emit(f"{report.rows} rows copied and compared; the old file is {_gone(report)}")
     if report.cleared and not report.changed:
-        session.note(f"cleared away {report.cleared} files of a conversion that was interrupted")
+        session.note(f"cleared away {counted(report.cleared, 'file')} of a conversion that was interrupted")
     if not report.wiped:
         session.note(wrap("The old file has another name, such as that of a backup made of links: it was not touched."))
     if report.key_destroyed is False:

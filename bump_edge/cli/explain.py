@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json, emit_profile
+from bump_edge.cli.output import counted, emit, emit_json, emit_profile
 
 
 def explain(
@@ -31,7 +31,7 @@ def explain(
     emit()
     emit(
         f"Version {profile.version}, written by {profile.model} from {history['selected']} of "
-        f"{history['interactions']} interactions."
+        f"{counted(history['interactions'], 'interaction')}."
     )
     for reason, count in checks["dropped"].items():
         emit(f"Not stored: {count} {'sentence that' if count == 1 else 'sentences, each'} {REASONS[reason]}.")

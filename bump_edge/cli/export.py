@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json
+from bump_edge.cli.output import counted, emit, emit_json
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; - is stdout.")]
 Users = Annotated[
@@ -45,10 +45,13 @@ def export(
             overwrite=yes,
             permitted=permit_export(store, user, session.policy, histories=not no_histories),
         )
-    said = (
-        f"{file}: {report.users} users, {report.interactions} interactions, {report.corrections} corrections, "
-        f"{report.versions} profile versions; {report.bytes} bytes"
-    )
+    what = [
+        counted(report.users, "user"),
+        counted(report.interactions, "interaction"),
+        counted(report.corrections, "correction"),
+        counted(report.versions, "profile version"),
+    ]
+    said = f"{file}: {', '.join(what)}; {report.bytes} bytes"
     if to_stdout:  # the data is there already
         session.note(orjson.dumps(report.as_dict()).decode() if session.json else said)
     elif session.json:

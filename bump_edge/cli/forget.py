@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import dim, emit, emit_json, wrap
+from bump_edge.cli.output import counted, dim, emit, emit_json, wrap
 from bump_edge.errors import BumpEdgeError, UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def _confirm(plan: ForgetPlan) -> None:
 
 def _count(plan: ForgetPlan) -> str:
     gone = sum(map(len, plan.sentences.values()))
-    return f"{len(plan.interactions)} interactions of user {plan.user_id!r} and {gone} sentences of profiles"
+    went = counted(len(plan.interactions), "interaction")
+    return f"{went} of user {plan.user_id!r} and {counted(gone, 'sentence')} of profiles"
 
 
 def _show(session: options.Session, plan: ForgetPlan) -> None:
@@ -111,7 +112,8 @@ def _print(session: options.Session, receipt: Receipt) -> None:
         emit_json(receipt.as_dict())
         return
     scan = receipt.scan
-    emit(f"Deleted {receipt.interactions} interactions and {receipt.sentences} sentences of profiles.")
+    went = counted(receipt.interactions, "interaction")
+    emit(f"Deleted {went} and {counted(receipt.sentences, 'sentence')} of profiles.")
     emit(
         wrap(
             f"Searched {scan.bytes} bytes of {', '.join(scan.files)} for {scan.needles} pieces of what was deleted: "
@@ -151,7 +153,7 @@ def receipts(db: options.Db = None, json: options.Json = False, quiet: options.Q
         else:
             clean = "nothing found" if receipt["clean"] else f"{receipt['scan']['found']} pieces found"
             emit(
-                f"{receipt['number']}\t{receipt['at']}\t{receipt['interactions']} interactions\t"
-                f"{receipt['sentences']} sentences\t{clean}\t{receipt['hash'][:16]}"
+                f"{receipt['number']}\t{receipt['at']}\t{counted(receipt['interactions'], 'interaction')}\t"
+                f"{counted(receipt['sentences'], 'sentence')}\t{clean}\t{receipt['hash'][:16]}"
             )
-    session.note(f"{len(found)} receipts, each follows from the one before")
+    session.note(f"{counted(len(found), 'receipt')}, each follows from the one before")

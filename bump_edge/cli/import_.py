@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json
+from bump_edge.cli.output import counted, emit, emit_json
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="What export wrote; - is stdin.")]
 
@@ -28,9 +28,9 @@ def import_(
         emit_json({"source": str(file), **report.as_dict()})
         return
     parts = [
-        f"{report.users} users ({report.new_users} new)",
-        f"{report.interactions} interactions ({report.added} added)",
-        f"{report.corrections} corrections changed",
+        f"{counted(report.users, 'user')} ({report.new_users} new)",
+        f"{counted(report.interactions, 'interaction')} ({report.added} added)",
+        f"{counted(report.corrections, 'correction')} changed",
         f"{report.versions} profile versions added",
     ]
     for count, what in (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bump_edge.cli import options
-from bump_edge.cli.output import emit, emit_json
+from bump_edge.cli.output import counted, emit, emit_json
 
 
 def list_(db: options.Db = None, json: options.Json = False, quiet: options.Quiet = False) -> None:
@@ -16,6 +16,6 @@ def list_(db: options.Db = None, json: options.Json = False, quiet: options.Quie
             emit_json(user.as_dict())
         else:
             version = f"profile version {user.profile_version}" if user.profile_version else "no profile"
-            emit(f"{user.user_id}\t{user.interactions} interactions\t{version}")
+            emit(f"{user.user_id}\t{counted(user.interactions, 'interaction')}\t{version}")
     if not users:
         session.note(f"the store {session.settings.db} holds nobody yet")

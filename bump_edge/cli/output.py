@@ -36,6 +36,11 @@ def wrap(text: str, *, indent: str = "", hanging: str | None = None) -> str:
     return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent if hanging is None else hanging)
 
 
+def counted(number: int, thing: str) -> str:
+    """``1 interaction``, ``2 interactions``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def dim(text: str) -> str:
     """`text` in a faint colour on a terminal, unless NO_COLOR is set."""
     return typer.style(text, dim=True) if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text

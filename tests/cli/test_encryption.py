@@ -137,5 +137,5 @@ def test_what_there_is_to_say_without_a_store_or_a_keychain(program: Program) ->
     assert doctor.returncode == 1
     assert b"left by a conversion that was interrupted" in doctor.stdout
     cleared = program("decrypt", "--yes")
-    assert b"cleared away 1 files" in cleared.stderr
+    assert b"cleared away 1 file of" in cleared.stderr
     assert program("doctor").returncode == 0

@@ -131,7 +131,7 @@ def test_forget_one_a_span_and_everything(home: Path) -> None:
     (shown,) = lines(run(home, "show", "--json"))
     one = shown["evidence"][0]["interactions"][0]["id"]
     text = ok(home, "forget", one[:12], "--yes")
-    assert "Deleted 1 interactions" in text
+    assert "Deleted 1 interaction and" in text
     assert "none found" in text
     assert "written anew as version" in text
     assert error(run(home, "forget", one, "--yes", "--json"))["code"] == "not_found"

@@ -43,7 +43,7 @@ def test_standard_output_and_input(tmp_path: Path, db: Path) -> None:
     assert b"bob" in made.stdout
     assert b"anna" not in made.stdout
     assert b"kettle number" not in made.stdout
-    assert made.stderr.decode().startswith("-: 1 users, 0 interactions, 2 corrections, 2 profile versions; ")
+    assert made.stderr.decode().startswith("-: 1 user, 0 interactions, 2 corrections, 2 profile versions; ")
     other = tmp_path / "other.db"
     taken = run(tmp_path, "import", "-", "--db", other, "--json", stdin=made.stdout)
     assert lines(taken)[0]["versions"] == 2
