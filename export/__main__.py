@@ -104,7 +104,9 @@ def _verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--artefact", type=Path, nargs="+", required=True, metavar="FOLDER", help="what exports wrote")
+    parser.add_argument(
+        "--artefact", type=Path, nargs="+", action="extend", required=True, metavar="FOLDER", help="what exports wrote"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder for report.md, report.json and report.png")
     parser.add_argument("--tolerance", type=float, help="what the default may lose of the NDCG; 0.01 by default")
     parser.add_argument("--force", action="store_true", help="replace a report that is there")
@@ -127,7 +129,12 @@ def _gguf(parser: argparse.ArgumentParser) -> None:
         _artefact(parser)
     parser.add_argument("--type", help="F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q4_K_M (the default) or Q4_0")
     parser.add_argument(
-        "--calibration", type=Path, nargs="+", metavar="FILE", help="histories for an importance matrix"
+        "--calibration",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="histories for an importance matrix",
     )
     if parser.prog.endswith(" gguf"):
         parser.add_argument("--adapter", action="store_true", default=None, help="write a LoRA by itself")
@@ -145,14 +152,21 @@ def _encoder(parser: argparse.ArgumentParser) -> None:
     _artefact(parser)
     parser.add_argument("--precision", help="fp32 (the default) or int8")
     parser.add_argument("--target", help="of int8: avx2 (the default), avx512_vnni or arm64")
-    parser.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="histories to compare vectors on")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", action="extend", metavar="FILE", help="histories to compare vectors on"
+    )
     parser.add_argument("--texts", type=int, help="of them, at most; 200 by default")
 
 
 def _trim(parser: argparse.ArgumentParser) -> None:
     _artefact(parser)
     parser.add_argument(
-        "--corpus", type=Path, nargs="+", metavar="FILE", help="histories or texts: prune to their tokens"
+        "--corpus",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="histories or texts: prune to their tokens",
     )
     parser.add_argument("--coverage", type=float, help="share of the corpus's tokens to keep; 0.999 by default")
     parser.add_argument("--drop-layers", type=_numbers, metavar="N,N", help="layers to leave out, counted from 0")

@@ -97,3 +97,18 @@ def test_every_command_explains_itself() -> None:
         )
         assert done.returncode == 0
         assert "--model" in done.stdout
+
+
+def test_files_may_be_named_by_one_flag_or_by_several(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model")
+    files = [tmp_path / "one.txt", tmp_path / "two.txt"]
+    for file in files:
+        file.write_text(f"strings of {file.stem}\n")
+    one = ["--corpus", *files]
+    several = ["--corpus", files[0], "--corpus", files[1]]
+    counted = {}
+    for name, given in (("one", one), ("several", several), ("less", one[:2])):
+        code, summary, said = export("trim", "--model", model, "--out", tmp_path / name, *given)
+        assert code == 0, said
+        counted[name] = summary["corpus_tokens"]
+    assert counted["one"] == counted["several"] > counted["less"]
