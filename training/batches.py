@@ -173,6 +173,7 @@ class Stream:
         )
         return {
             "prompt": messages_of(prompt),
+            "asked": prompt,
             "other": messages_of(other),
             "key": f"{dataset}/{user}",
             "dataset": dataset,

@@ -9,6 +9,7 @@ negatives are K of the batch, not all of it; the choice is the mean over M shuff
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,13 +20,38 @@ from training.reward import (
     Member,
     Reward,
     RewardConfig,
-    blue_reward,
-    info_nce,
     is_lost,
     length_penalty,
     rank_once,
     rollout_of_others,
 )
+
+
+def info_nce(scores: Sequence[float], own: int = 0, temperature: float = 0.05) -> float:
+    """Log softmax of the own candidate's cosine among all, ≤ 0: one half of BLUE's first reward before the ½."""
+    top = max(scores)
+    logs = [(score - top) / temperature for score in scores]
+    return logs[own] - math.log(sum(math.exp(value) for value in logs))
+
+
+def blue_reward(
+    forward: Sequence[float],
+    backward: Sequence[float],
+    correct: bool,
+    *,
+    temperature: float = 0.05,
+    weight: float = 1.0,
+) -> float:
+    """BLUE (arXiv 2605.06981), formula [ours]: ½ (InfoNCE forward + backward) + λ · 1[next item chosen rightly].
+
+    Args:
+        forward: cosines of the profile with the held-out interactions, the own one first.
+        backward: cosines of the own held-out interaction with the profiles, the own one first.
+        correct: whether the next item was chosen from the profile alone.
+        temperature: τ. weight: λ.
+    """
+    both = info_nce(forward, 0, temperature) + info_nce(backward, 0, temperature)
+    return 0.5 * both + weight * correct
 
 
 def blue_rewards(

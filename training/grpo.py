@@ -12,8 +12,8 @@ Departs from the paper in:
 * speed, not result: in one process a prompt is read once for its G profiles, in sampling (`training.rollouts`) and in
   the update (`training.policy`). With several processes TRL reads it G times, because gradients are then gathered by
   hooks of a forward pass that it must go through itself;
-* BLUE, BUMP+, one direction alone and a stability term are switches of [reward]. What the paper leaves open is decided
-  in `training.reward`.
+* BLUE, BUMP+, one direction alone, a stability term and one for sentences without evidence are switches of [reward].
+  What the paper leaves open is decided in `training.reward`.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     fifth = max(1, len(rows) // 5)
     ends = {"first": rows[:fifth], "last": rows[-fifth:]}
-    names = ("total", "forward", "backward", "length", "stability", "floored", "zero_spread")
+    names = ("total", "forward", "backward", "length", "stability", "dropped", "floored", "zero_spread")
 
     def mean(some: Sequence[Mapping[str, Any]], name: str) -> float:
         return round(statistics.fmean(float(row.get(name, 0.0)) for row in some), 4)

@@ -37,6 +37,8 @@ class RewardConfig:
             most alike histories the negatives of the backward direction.
         stability_weight: of the agreement of a profile with the one that the policy writes from the same interactions
             in another order, ≥ 0.
+        dropped_weight: times the share of a profile's sentences that the product's checks would not store is taken
+            off, ≥ 0: ranks do not see whether a sentence is true. [ours]
         negatives: K, other users in one ranking, ≥ 1.
         shuffles: M, presentations of each list to a judge that reads their order, ≥ 1.
         forward, backward: which directions count; at least one.
@@ -51,6 +53,7 @@ class RewardConfig:
     objective: str = "bump"
     hard: bool = False
     stability_weight: float = 0.0
+    dropped_weight: float = 0.0
     negatives: int = 8
     shuffles: int = 2
     forward: bool = True
@@ -65,6 +68,7 @@ class RewardConfig:
         check_ranges(
             self, negatives=(1, 1000), shuffles=(1, 100), length_weight=(0, 1000), length_threshold=(1, 10**6),
             temperature=(1e-6, 1e6), stability_weight=(0, 1000),
+            dropped_weight=(0, 1000),
         )  # fmt: skip
         if self.objective not in ("bump", "blue"):
             raise UsageError(f"objective is {self.objective!r}: expected bump or blue")
@@ -114,6 +118,7 @@ class Reward:
             direction is switched off.
         length: R_len ≥ 0, which is taken off.
         stability: agreement with the profile of another order, 0 to 1; its weight is in `total`.
+        dropped: share of its sentences that the product would not store, 0 to 1; its weight is in `total`.
         floored: the profile was empty or never ended.
         unparsed: answers of the judge that had to be repaired.
         tokens: tokens that the judge read and wrote.
@@ -124,6 +129,7 @@ class Reward:
     backward: float = 0.0
     length: float = 0.0
     stability: float = 0.0
+    dropped: float = 0.0
     floored: bool = False
     unparsed: int = 0
     tokens: int = 0
@@ -231,33 +237,6 @@ def hard_positives(similarity: Sequence[float], count: int) -> list[int]:
         count: P, ≥ 1.
     """
     return sorted(sorted(range(len(similarity)), key=lambda at: similarity[at])[:count])
-
-
-def info_nce(scores: Sequence[float], own: int = 0, temperature: float = 0.05) -> float:
-    """Log softmax of the own candidate's cosine among all, ≤ 0: one half of BLUE's first reward before the ½."""
-    top = max(scores)
-    logs = [(score - top) / temperature for score in scores]
-    return logs[own] - math.log(sum(math.exp(value) for value in logs))
-
-
-def blue_reward(
-    forward: Sequence[float],
-    backward: Sequence[float],
-    correct: bool,
-    *,
-    temperature: float = 0.05,
-    weight: float = 1.0,
-) -> float:
-    """BLUE (arXiv 2605.06981), formula [ours]: ½ (InfoNCE forward + backward) + λ · 1[next item chosen rightly].
-
-    Args:
-        forward: cosines of the profile with the held-out interactions, the own one first.
-        backward: cosines of the own held-out interaction with the profiles, the own one first.
-        correct: whether the next item was chosen from the profile alone.
-        temperature: τ. weight: λ.
-    """
-    both = info_nce(forward, 0, temperature) + info_nce(backward, 0, temperature)
-    return 0.5 * both + weight * correct
 
 
 def rewards(

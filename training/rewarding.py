@@ -19,6 +19,10 @@ from typing import Any
 import orjson
 
 from bump_edge.errors import BumpEdgeError, UsageError
+from bump_edge.profiler.checks import check
+from bump_edge.prompts import Prompt
+from bump_edge.text import sentences
+from bump_edge.types import Evidence
 from training.blue import blue_rewards
 from training.judges import Judge
 from training.reward import Draw, Member, Reward, RewardConfig, draw, hard_positives, rewards
@@ -42,6 +46,7 @@ class Group:
         key, dataset, mode: who, from where, asked to write or to update.
         held_out: what follows the cut; with BUMP+ more than P, to pick from.
         visible: the window.
+        asked: the prompt.
         other: chat messages of the same prompt in another order.
         profiles, tokens, ended: G each: texts, lengths with the end token, and whether they ended.
     """
@@ -51,6 +56,7 @@ class Group:
     mode: str
     held_out: tuple[str, ...]
     visible: tuple[str, ...]
+    asked: Prompt
     other: tuple[Mapping[str, str], ...]
     profiles: tuple[str, ...]
     tokens: tuple[int, ...]
@@ -107,6 +113,7 @@ class BumpReward:
         mode: Sequence[str],
         held_out: Sequence[Sequence[str]],
         visible: Sequence[Sequence[str]],
+        asked: Sequence[Prompt],
         other: Sequence[Sequence[Mapping[str, str]]],
         trainer_state: Any,
         log_metric: Callable[[str, float], None],
@@ -119,7 +126,7 @@ class BumpReward:
         state = PartialState()
         own = [
             (*row, *self._read(ids), len(ids))
-            for *row, ids in zip(key, dataset, mode, held_out, visible, other, completion_ids, strict=True)
+            for *row, ids in zip(key, dataset, mode, held_out, visible, asked, other, completion_ids, strict=True)
         ]
         groups = group(gather_object(own), self._rollouts)
         step = trainer_state.global_step
@@ -152,6 +159,8 @@ class BumpReward:
                             draws=draws, only=only)  # fmt: skip
         if self._config.stability_weight and only:
             found = self._stabilised([groups[user] for user in only], found)
+        if self._config.dropped_weight:
+            found = self._checked([groups[user] for user in only], found)
         return found
 
     def measure(self, groups: Sequence[Group], table: Sequence[Sequence[Reward]]) -> dict[str, float]:
@@ -168,6 +177,7 @@ class BumpReward:
             "reward/backward": _mean([r.backward for r in flat]),
             "reward/length": _mean([r.length for r in flat]),
             "reward/stability": _mean([r.stability for r in flat]),
+            "reward/dropped": _mean([r.dropped for r in flat]),
             "reward/floored": _mean([float(r.floored) for r in flat]),
             "reward/zero_spread": _mean([float(not has_spread([r.total for r in row])) for row in table]),
             "judge/unparsed": sum(r.unparsed for r in kept) / asked if asked else 0.0,
@@ -204,6 +214,28 @@ class BumpReward:
             ])  # fmt: skip
         return out
 
+    def _checked(self, groups: Sequence[Group], found: list[list[Reward]]) -> list[list[Reward]]:
+        weight = self._config.dropped_weight
+        out = []
+        for one, row in zip(groups, found, strict=True):
+            shares = [dropped_share(text, one.asked) for text in one.profiles]
+            out.append([
+                r if r.floored else replace(r, total=r.total - weight * s, dropped=s)
+                for r, s in zip(row, shares, strict=True)
+            ])  # fmt: skip
+        return out
+
+
+def dropped_share(profile: str, asked: Prompt) -> float:
+    """The share of a profile's sentences that the product would not store for this prompt, 0 to 1.
+
+    What an update keeps of the old profile word for word is taken as proved: its interactions are not in the prompt.
+    """
+    known = asked.interactions[:1]
+    standing = [Evidence(sentence=s, interactions=known) for s in sentences(asked.profile or "")]
+    checked = check(profile, asked, standing=standing)
+    return sum(checked.dropped.values()) / checked.written if checked.written else 0.0
+
 
 def group(rows: Sequence[Sequence[Any]], rollouts: int) -> list[Group]:
     """The users of gathered rows, G neighbours each.
@@ -224,12 +256,12 @@ def group(rows: Sequence[Sequence[Any]], rollouts: int) -> list[Group]:
                 f"one group of {rollouts} rollouts has the users {sorted({str(row[0]) for row in part})}: expected "
                 "one; is the data set shuffled?"
             )
-        key, dataset, mode, held_out, visible, other, *_ = part[0]
+        key, dataset, mode, held_out, visible, asked, other, *_ = part[0]
         groups.append(
             Group(
                 key=key, dataset=dataset, mode=mode, held_out=tuple(held_out), visible=tuple(visible),
-                other=tuple(other), profiles=tuple(row[6] for row in part), ended=tuple(row[7] for row in part),
-                tokens=tuple(row[8] for row in part),
+                asked=asked, other=tuple(other), profiles=tuple(row[7] for row in part),
+                ended=tuple(row[8] for row in part), tokens=tuple(row[9] for row in part),
             )
         )  # fmt: skip
     if len(groups) < 2:

@@ -13,15 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bump_edge.errors import UsageError
+from training.blue import blue_reward, info_nce
 from training.judges import CandidateList, Judgement, parse_permutation, scores_of_order
 from training.reward import (
     Draw,
     Member,
     RewardConfig,
-    blue_reward,
     draw,
     hard_positives,
-    info_nce,
     length_penalty,
     rewards,
     rollout_of_others,

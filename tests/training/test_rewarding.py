@@ -14,15 +14,31 @@ import orjson
 import pytest
 
 from bump_edge.errors import UsageError
+from bump_edge.prompts import Prompt
+from bump_edge.types import HistoryStats, Interaction
 from tests.training import planted
+from training.blue import info_nce
 from training.judges import Bm25Judge, CandidateList, Judgement
-from training.reward import RewardConfig, info_nce
-from training.rewarding import BumpReward, LearnsNothingError, Samples, Watch, check_names, has_spread
+from training.reward import RewardConfig
+from training.rewarding import (
+    BumpReward,
+    LearnsNothingError,
+    Samples,
+    Watch,
+    check_names,
+    dropped_share,
+    has_spread,
+)
 
 pytest.importorskip("accelerate")
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS, ROLLOUTS = 5, 4
+
+
+def asked(log: Sequence[str], profile: str | None = None) -> Prompt:
+    known = tuple(Interaction(item=item, type="purchase") for item in log)
+    return Prompt(interactions=known, stats=HistoryStats.of(known), profile=profile)
 
 
 def batch(users: int = USERS, rollouts: int = ROLLOUTS) -> dict[str, list[Any]]:
@@ -35,7 +51,7 @@ def batch(users: int = USERS, rollouts: int = ROLLOUTS) -> dict[str, list[Any]]:
             rows.append({
                 "completion_ids": [ord(c) for c in " ".join(["likes", *words])],
                 "key": f"planted/{user}", "dataset": "planted", "mode": "write", "held_out": log[4:5],
-                "visible": log[:4], "other": [{"role": "user", "content": str(user)}],
+                "visible": log[:4], "asked": asked(log[:4]), "other": [{"role": "user", "content": str(user)}],
             })  # fmt: skip
     return {key: [row[key] for row in rows] for key in rows[0]}
 
@@ -240,6 +256,31 @@ def test_stability_adds_the_agreement_with_the_profile_of_another_order() -> Non
     assert 0 < logged["reward/stability"] < 1
     with pytest.raises(UsageError, match="encoder"):
         reward_of(config=config, write=write)
+
+
+def test_what_the_product_would_not_store_costs_its_share() -> None:
+    log = ["Bone Nut Blanks", "Nickel Wound Strings", "Humbucker Pickup Set", "Tube Amp Head"]
+    true, wrong = "Buys bone nut blanks and nickel wound strings.", "Collects medieval swords."
+    assert dropped_share(true, asked(log)) == 0
+    assert dropped_share(f"{true} {wrong}", asked(log)) == 0.5
+    assert dropped_share(wrong, asked(log)) == 1
+    # in an update, what stands in the old profile needs no new evidence
+    assert dropped_share(wrong, asked(log, profile=wrong)) == 0
+    assert dropped_share("", asked(log)) == 0
+
+    def told(ids: Sequence[int]) -> tuple[str, bool]:
+        text, ended = read(ids)
+        return (f"Buys {' and '.join(text.split()[1:])}." if " " in text else wrong), ended
+
+    def found(weight: float) -> tuple[list[float | None], dict[str, float]]:
+        config = RewardConfig(negatives=3, length_threshold=10**6, dropped_weight=weight)
+        return call(BumpReward(Bm25Judge(), config, rollouts=ROLLOUTS, held_out=1, read=told), batch())
+
+    (without, _), (kept, logged) = found(0.0), found(0.5)
+    taken = [(before or 0) - (after or 0) for before, after in zip(without, kept, strict=True)]
+    assert taken[0] == pytest.approx(0.5)  # nothing of it is in the log
+    assert taken[3] == pytest.approx(0)
+    assert 0 < logged["reward/dropped"] < 1
 
 
 def test_a_batch_that_is_none_says_so() -> None:
