@@ -273,10 +273,14 @@ def _users(config: EvaluateConfig, left_out: Counter[str]) -> dict[str, list[Use
     found: dict[str, dict[str, User]] = {}
     for dataset, user in (pair for split in splits for pair in read_shards(config.data, split)):
         found.setdefault(dataset, {})[user.user_id] = user
+    if not found:
+        raise EmptyHistoryError(
+            f"{config.data} has no user of the split {config.split}: prepare more data, or take another split"
+        )
     wanted = config.datasets or tuple(sorted(found))
     if unknown := sorted(set(wanted) - found.keys()):
         raise UsageError(
-            f"datasets names {unknown[0]!r}: expected some of {', '.join(sorted(found)) or 'none'}, of which "
+            f"datasets names {unknown[0]!r}: expected some of {', '.join(sorted(found))}, of which "
             f"{config.data} has users of the split {config.split}"
         )
     return {name: [found[name][user] for user in by_hash(found[name])[: config.users]] for name in wanted}
