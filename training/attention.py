@@ -53,9 +53,11 @@ def attend(
         and (count == whole and module.is_causal if attention_mask is None else attention_mask.dtype == torch.bool)
     )
     if not plain:
-        return sdpa_attention_forward(  # type: ignore[no-untyped-call,no-any-return,unused-ignore]
+        kernel: Any = sdpa_attention_forward
+        found: tuple[Any, None] = kernel(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **rest
         )
+        return found
     with torch.autocast("cpu", enabled=False):
         query, key, value = (part.to(cast) for part in (query, key, value))
         query = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)  # (rows, heads, tokens, width)
