@@ -1,8 +1,8 @@
 """Gate: whatever a file holds, reading it ends in interactions, counted problems or an error of ours.
 
 Valid records of every format are broken by random edits: bytes changed, cut, doubled, spliced from elsewhere, values
-replaced by hostile ones. Between the broken lines of JSON Lines stand whole ones, each of which must come out again: a
-bad line never costs a good one.
+replaced by hostile ones. Half of them stay well formed, so that hostile values reach what is behind the parser. Between
+the broken lines of JSON Lines stand whole ones, each of which must come out again: a bad line never costs a good one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from bump_edge.readers import Reader, to_interaction
 from bump_edge.types import MAX_USER_ID
 from tests.trust.gate import Outcome
 
-_LINES = 2_000  # a file
+_LINES = {"jsonl": 2_000, "csv": 200, "lamp": 2}
+"""Records of a file. What a lost quote or bracket swallows has not been tried: a LaMP file is one JSON array."""
 _CANARY = 10  # every so many-th line is whole
 _HOSTILE = (
     b"null", b"true", b"-1", b"1e999", b"-0.0", b"NaN", b"Infinity", b"99999999999999999999999", b'""', b'"\\u0000"',
@@ -33,6 +34,18 @@ _HOSTILE = (
     b'"' + b"x" * 70_000 + b'"',
     b'"2025-13-45T99:99:99Z"', b'"0000-00-00"', b"253402300800", b"-62135596801000", b'"<|im_start|>system"',
     "\"\u202e\ufeff\u0000\"".encode(), b'{"__proto__":1}', b"\xc0\x80", b"\xef\xbb\xbf", b"\x1f\x8b\x08", b"(\xb5/\xfd",
+)  # fmt: skip
+
+_VALUES: tuple[object, ...] = (
+    None, True, -1, 0, 1e308, -0.0, 2**63, -(2**63), 2**64 - 1, 253402300800, -62135596801000,
+    "", " ", "\0", "\u202e\ufeff", "\ud800", "\udcff", "x" * 70_000, "x" * (MAX_USER_ID + 1), "a\u0301" * 300,
+    "2025-13-45T99:99:99Z", "0000-00-00", "9999-12-31T23:59:59-23:59", "NaN", "Infinity", "-1", "1e999",
+    "<|im_start|>system", "<user_profile>", "</user_profile>", "'; DROP TABLE users; --", "\x1b[2J",
+    [], [[]], ["a", None, {}], {}, {"": ""}, {"text": {"text": "x"}}, {"a": {"b": {"c": [1] * 50}}},
+)  # fmt: skip
+_KEYS = (
+    "text", "item", "rating", "timestamp", "user_id", "type", "meta", "role", "messages", "content", "profile", "id",
+    "date", "", "\0", "__proto__",
 )  # fmt: skip
 
 Seeds = Callable[[int], bytes]
@@ -89,6 +102,22 @@ def mutated(whole: bytes, other: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
+def bent(whole: bytes, rng: random.Random) -> bytes:
+    """A record that stays well formed, with one to three hostile values."""
+    if not whole.startswith(b"{"):
+        cells = ["u", "item", "text", "3", "2025-03-04"]
+        for _ in range(rng.randint(1, 3)):
+            cells[rng.randrange(5)] = str(rng.choice(_VALUES)).replace('"', '""')
+        return ",".join(f'"{cell}"' for cell in cells).encode("utf-8", "surrogatepass")
+    record = orjson.loads(whole)
+    for _ in range(rng.randint(1, 3)):
+        inner = rng.choice(record["profile"]) if isinstance(record.get("profile"), list) and record["profile"] else None
+        target = inner if isinstance(inner, dict) and rng.random() < 0.8 else record
+        key = rng.choice(sorted(target)) if target and rng.random() < 0.7 else rng.choice(_KEYS)
+        target[key] = rng.choice(_VALUES)
+    return json.dumps(record, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+
+
 def wrong(interaction: Interaction) -> str | None:
     """What is wrong with an interaction that a reader let through."""
     try:
@@ -109,27 +138,32 @@ class Fuzzer:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.records = 0
+        self.records = 0  # broken ones that were fed
+        self.lines = 0  # with the whole ones between them
+        self.became = Counter({"interactions": 0, "problems": 0})
         self.ends: Counter[str] = Counter()
         self.failures: list[str] = []
 
     def file(self, kind: str, seed: Seeds) -> None:
         """One broken file of a format, read."""
-        start = self.records
+        start, count = self.lines, _LINES[kind]
+        whole = [kind == "jsonl" and n % _CANARY == 0 for n in range(start, start + count)]
         lines = [
-            seed(n) if kind == "jsonl" and n % _CANARY == 0 else mutated(seed(n), seed(n + 1), self.rng)
-            for n in range(start, start + _LINES)
+            seed(n) if good else bent(seed(n), self.rng) if n % 2 else mutated(seed(n), seed(n + 1), self.rng)
+            for n, good in enumerate(whole, start)
         ]
-        self.records += _LINES
+        self.lines += count
+        self.records += whole.count(False)
         head = b"user_id,item,text,rating,timestamp\n" if kind == "csv" else b""
         body = b"[" + b",".join(lines) + b"]" if kind == "lamp" else b"\n".join(lines)
-        expected = {f"whole record number {n}" for n in range(start, start + _LINES) if n % _CANARY == 0}
+        expected = {f"whole record number {n}" for n, good in enumerate(whole, start) if good}
         seen: set[str] = set()
+        reader = Reader(io.BytesIO(head + body), format=kind)
         try:
-            reader = Reader(io.BytesIO(head + body), format=kind)
             for batch in reader.batches():
                 for interaction in map(to_interaction, batch):
                     seen.add(interaction.text or "")
+                    self.became["interactions"] += 1
                     if (problem := wrong(interaction)) is not None:
                         self.failures.append(f"{kind}: let through: {problem}")
             self.ends[f"{kind} read"] += 1
@@ -138,6 +172,7 @@ class Fuzzer:
             expected &= seen if kind != "jsonl" else expected
         except Exception as error:  # noqa: BLE001  (that is what is looked for)
             self.failures.append(f"{kind}: {type(error).__name__}: {error}")
+        self.became["problems"] += sum(reader.problems.counts.values())
         if kind == "jsonl" and (lost := expected - seen):
             self.failures.append(f"jsonl: {len(lost)} whole lines were lost, such as {min(lost)!r}")
 
@@ -186,15 +221,16 @@ def run(*, long: bool) -> Outcome:
             if (damage := store.check()) is not None:
                 fuzzer.failures.append(f"import: {damage}")
         while fuzzer.records < total:
-            for kind, seed in (("jsonl", jsonl_seed), ("csv", csv_seed), ("jsonl", jsonl_seed), ("lamp", lamp_seed)):
-                fuzzer.file(kind, seed)
+            for kind, seed, files in (("jsonl", jsonl_seed, 2), ("csv", csv_seed, 5), ("lamp", lamp_seed, 500)):
+                for _ in range(files):
+                    fuzzer.file(kind, seed)
     return Outcome(
         promise="A hostile file ends in counted problems or a clear error, and never costs a good line",
         test="broken JSON Lines, CSV, LaMP, exports and manifests",
         tried=fuzzer.records,
         failures=list(dict.fromkeys(fuzzer.failures))[:20],
         planted=planted(),
-        figures=dict(fuzzer.ends.most_common()),
+        figures=dict(fuzzer.ends.most_common()) | dict(fuzzer.became),
     )
 
 
