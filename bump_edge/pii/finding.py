@@ -18,7 +18,12 @@ KINDS = (
 """Kinds of personal data; `person` only with a detector that knows names, such as Presidio with a spaCy model."""
 
 # What every rule needs a part of: most texts have none of it.
-_WORTH = re.compile(r"\d\d|@|://|[:=]|\b(?:at|ät|arroba)\b|BEGIN |pass|secret|token|key|eyJ|xox|hf_", re.I)
+_WORTH = re.compile(
+    r"\d\d|\d\.\d|@|://|[:=：]|\b(?:at|ät|arroba)\b|[0-9A-F]{2}-[0-9A-F]{2}-|BEGIN |pass|pwd|secret|token|key|kennwort|"
+    r"contraseña|senha|wachtwoord|hasło|lösenord|пароль|密码|パスワード|eyJ|xox|hf_|gh[pousr]_|github_|glpat-|AKIA|ASIA|AIza|"
+    r"[sr]k_|sk-|npm_|SG\.",
+    re.I,
+)
 _HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2212\ufe58\ufe63\uff0d"
 _OTHERS = {"\uff20": "@", "\uff0b": "+", "\uff08": "(", "\uff09": ")", "\uff0e": ".", "\uff0f": "/"}
 

@@ -47,7 +47,7 @@ _ALONE = _DONE + r"(?! [0-9]{3})"  # nor after it
 # Words that say that a number is a thing's: "order 4111…", "Art.-Nr. 212-555-0123", "ISBN: …".
 _THING = re.compile(
     r"(?:\b(?:orders?|order\s*(?:no|nr|id|number)|tracking|shipment|parcel|invoice|receipt|ticket|case|claim|ref(?:erence)?|model|part|item|"
-    r"product|sku|upc|ean|gtin|asin|isbn|issn|doi|serial|s/n|sn|lot|batch|art(?:icle|ikel)?|patent|version|firmware|build|code|oclc|lccn|"
+    r"product|sku|upc|ean|gtin|asin|isbn|issn|doi|serial|s/n|sn|lot|batch|catalog(?:ue)?|barcode|vin|membership|voucher|coupon|gift\s+card|loyalty\s+card|art(?:icle|ikel)?|patent|version|firmware|build|code|oclc|lccn|"
     r"bestell\w*|auftrag\w*|rechnung\w*|sendung\w*|artikel\w*|modell?|serien\w*|teile\w*|commande|facture|colis|suivi|"
     r"r[ée]f[ée]rence|mod[èe]le|article|pedido|factura|env[íi]o|modelo|art[íi]culo|ordine|fattura|spedizione|codice|"
     r"bestelling|factuur|zam[óo]wieni\w*|faktur\w*|beställning\w*)\b|#|№|订单|编号|型号|注文|品番|주문|제품|заказ\w*|модель|артикул|арт\.)"
@@ -73,6 +73,20 @@ _VERSION = re.compile(
 _DATE = re.compile(r"(?:\d{1,2}[-./ ]\d{1,2}[-./ ](?:19|20)\d\d|(?:19|20)\d\d[-./ ]\d{1,2}[-./ ]\d{1,2})\b")
 
 
+_YEARS = range(1000, 2100)
+
+
+def _listed(text: str) -> bool:
+    """Whether `text` is a list in order, of four or more short numbers or of two or more years."""
+    numbers = re.findall("[0-9]+", text)
+    values = [int(number) for number in numbers]
+    if values != sorted(values):
+        return False
+    return (len(values) >= 4 and all(len(n) <= 2 for n in numbers)) or (
+        len(values) >= 2 and all(len(n) == 4 and int(n) in _YEARS for n in numbers[-2:])
+    )
+
+
 def _bare(text: str) -> str:
     return re.sub(r"[^0-9A-Za-z]", "", text).upper()
 
@@ -87,6 +101,8 @@ def _nanp(digits: str) -> bool:
 
 
 def _international(text: str) -> bool:
+    if _listed(text):
+        return False
     digits = _bare(text)
     digits = digits[2:] if digits.startswith("00") else digits
     if digits.startswith("1"):
@@ -95,13 +111,15 @@ def _international(text: str) -> bool:
 
 
 def _national(text: str) -> bool:
-    return 9 <= len(_bare(text)) <= 12 and not _DATE.match(text) and len(set(_bare(text))) > 2
+    digits = _bare(text)
+    pairs = len(digits) == 10 and len(re.findall("[0-9]+", text)) == 5  # a French number may well be in order
+    return 9 <= len(digits) <= 12 and not _DATE.match(text) and len(set(digits)) > 2 and (pairs or not _listed(text))
 
 
 def _said_to_be_phone(text: str) -> bool:
     digits = _bare(text)
     return (
-        7 <= len(digits) <= 15 and not _DATE.match(text) and not digits.startswith(("978", "979")) and "." not in digits
+        7 <= len(digits) <= 15 and not _DATE.match(text) and not digits.startswith(("978", "979")) and not _listed(text)
     )
 
 
@@ -143,8 +161,9 @@ def _ipv4(text: str) -> bool:
 
 
 def _long_ipv4(text: str) -> bool:
-    # four short numbers are a version's as a rule
-    return _ipv4(text) and max(int(part) for part in text.split(".")) > 31
+    # short numbers, the first among them, are a version's as a rule
+    parts = [int(part) for part in text.split(".")]
+    return _ipv4(text) and (parts[0] > 31 or sum(part > 31 for part in parts) > 1)
 
 
 def _ipv6(text: str) -> bool:
@@ -171,14 +190,18 @@ def _mixed(text: str) -> bool:
 
 
 _URL_SECRET = re.compile(
-    r"://[^\s/@:?#]{1,99}:[^\s/@]{1,99}@|[?#&;](?:access_?token|auth_?token|token|api_?key|key|sig(?:nature)?|secret|password|passwd|pwd|"
-    r"auth|session_?(?:id)?|sid|jwt|code)=[^\s&]{6}",
+    r"://[^\s/@:?#]{1,99}:[^\s/@]{1,99}@|[?#&;](?:access_?token|auth_?token|token|api_?key|secret|password|passwd|pwd|jwt)=[^\s&]{6}",
     re.I,
 )
+_URL_MAYBE = re.compile(r"[?#&;](?:key|sig(?:nature)?|auth|session_?(?:id)?|sid|code)=([^\s&]{8,})", re.I)
 
 
 def _url_secret(text: str) -> bool:
-    return _URL_SECRET.search(text) is not None
+    # a word or a coupon can be a key or a code as well: a secret is long, and of letters and digits
+    maybe = (m[1] for m in _URL_MAYBE.finditer(text))
+    return _URL_SECRET.search(text) is not None or any(
+        len(value) >= 16 or (any(map(str.isdigit, value)) and any(map(str.isalpha, value))) for value in maybe
+    )
 
 
 def _rule(
@@ -196,11 +219,18 @@ def _rule(
 
 
 def _id(name: str, pattern: str, check: Callable[[str], bool], needs: str | None = None) -> Rule:
-    """A national identity number: `needs` are the words that have to stand shortly before it."""
+    """A national identity number: `needs` are the words that have to stand shortly before it.
+
+    A number whose form is any number's, and whose check one of a hundred made-up numbers passes, needs them.
+    """
     said = None if needs is None else rf"(?:{needs})[^0-9\n]{{0,24}}$"
     return _rule(name, "national_id", _FREE + pattern + _DONE, _on_bare(check), needs=said, unless=_THING, flags=re.I)
 
 
+_MONTH = (
+    r"(?:jan|gen|ene|janv|sty|feb|f[ée]v|febb|lut|m[aä]r|mars|maa|mrt|apr|avr|abr|kwi|may|ma[ijy]|mag|jun|juin|giu|cze|jul|juil|lug|lip|"
+    r"aug|ao[uû]t|ago|sie|sep|set|wrz|o[ck]t|ott|out|pa[zź]|nov|nou|lis|de[cszv]|d[ée]c|dic|gru)[^\W\d_]{0,9}\.?"
+)
 # Every repetition below is bounded: a text made to be slow must not be.
 _WORD = r"[^\W\d_][\w'’.\-]{0,30}"
 
@@ -241,19 +271,18 @@ RULES: tuple[Rule, ...] = (
     _id("uk_nhs", r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}", checksums.uk_nhs, r"\bnhs\b"),
     _id("de_tax", r"[1-9][0-9] ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}", checksums.de_tax, r"steuer-?\s?id\w*|idnr|identifikationsnummer|\btin\b|tax id"),
     _id("fr_nir", r"[12] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", checksums.fr_nir),
-    _id("es_dni", r"(?:[0-9]{8}|[XYZ]-?[0-9]{7})-?[A-Z]", checksums.es_dni),
+    _id("es_dni", r"(?:[0-9]{8}|[XYZ]-?[0-9]{7})-?[A-Z]", checksums.es_dni, r"\b(?:dni|nif|nie|c[ée]dula|documento|identidad|identity|id)\b"),
     _id("es_dni_dotted", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}-?[A-Z]", checksums.es_dni),
     _id("it_fiscal", r"[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]", checksums.it_fiscal),
     _id("nl_bsn", r"[0-9]{4}[. ]?[0-9]{2}[. ]?[0-9]{3}", checksums.nl_bsn, r"\bbsn\b|burgerservice|sofi"),
-    _id("pl_pesel", r"[0-9]{11}", checksums.pl_pesel),
+    _id("pl_pesel", r"[0-9]{11}", checksums.pl_pesel, r"pesel"),
     _id("se_person", r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", lambda t: checksums.se_person(t[-10:])),
     _rule("fi_person", "national_id", _FREE + r"[0-3][0-9][01][0-9]{3}[-+A][0-9]{3}[0-9A-Y]" + _DONE,
           checksums.fi_person, unless=_THING),
     _id("be_national", r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}", checksums.be_national),
     _id("br_cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", checksums.br_cpf),
     _id("br_cpf_bare", r"[0-9]{11}", checksums.br_cpf, r"\bcpf\b"),
-    _id("in_aadhaar", r"[2-9][0-9]{3}([ -])[0-9]{4}\1[0-9]{4}", checksums.verhoeff),
-    _id("in_aadhaar_bare", r"[2-9][0-9]{11}", checksums.verhoeff, r"aadh?aa?r"),
+    _id("in_aadhaar", r"[2-9][0-9]{3}([ -]?)[0-9]{4}\1[0-9]{4}", checksums.verhoeff, r"aadh?aa?r|आधार|\buid(?:ai)?\b"),
     _id("ca_sin", r"[1-9][0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}", checksums.luhn, r"\bsin\b|social insurance|\bnas\b"),
     _id("cn_resident", r"[1-9][0-9]{16}[0-9X]", checksums.cn_resident),
     _id("kr_resident", r"[0-9]{6}-[1-8][0-9]{6}", checksums.kr_resident),
@@ -291,6 +320,7 @@ RULES: tuple[Rule, ...] = (
     _rule("birth_date", "birth_date",
           r"(?:\b(?:date of birth|d\.?o\.?b\.?|birth ?date|born(?: on)?|geburtsdatum|geb(?:oren)?\.?(?: am)?|né(?:e)? le|date de naissance|nacid[oa] el|"
           r"fecha de nacimiento|nat[oa] il|data di nascita|geboren op|ur\.|født)|生年月日|出生日期)[\s:：]{0,3}"
-          r"(?P<v>[0-9]{1,2}[./-][0-9]{1,2}[./-](?:[0-9]{4}|[0-9]{2})|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}|[0-9]{1,2}\.? [^\W\d_]{3,10}\.?,? (?:19|20)[0-9]{2}"
-          r"|[^\W\d_]{3,10}\.? [0-9]{1,2},? (?:19|20)[0-9]{2})(?![0-9])", flags=re.I),
+          r"(?P<v>[0-9]{1,2}[./-][0-9]{1,2}[./-](?:[0-9]{4}|[0-9]{2})|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}"
+          rf"|[0-9]{{1,2}}(?:\.|st|nd|rd|th|er|º)? (?:de |of )?{_MONTH},? (?:de |del )?(?:19|20)[0-9]{{2}}|{_MONTH} [0-9]{{1,2}}(?:st|nd|rd|th)?,? (?:19|20)[0-9]{{2}})(?![0-9])",
+          flags=re.I),
 )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bump_edge.pii import KINDS, Span, find, redact
+from bump_edge.pii import KINDS, Span, find, finding, redact
 from bump_edge.pii.finding import flatten
 from tests.pii.labelled import half, negatives, positives, score
 
@@ -22,10 +24,59 @@ def test_the_labelled_set_is_large_and_cut_in_two() -> None:
 
 
 def test_precision_and_recall_on_the_half_that_nothing_was_tuned_on() -> None:
-    # measured: 0.940 and 0.952; the misses stay unseen here, or the next change of the rules is tuned on them
+    # measured: 0.952 and 0.964; the misses stay unseen here, or the next change of the rules is tuned on them
     result = score(half("held_out"))
-    assert result.precision >= 0.93, result.as_dict()
-    assert result.recall >= 0.94, result.as_dict()
+    assert result.precision >= 0.95, result.as_dict()
+    assert result.recall >= 0.95, result.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("ping 8.8.8.8 works", "ip"),
+        ("aws AKIAIOSFODNN7EXAMPLE", "secret"),
+        ("Kennwort ist Sommer!7x", "secret"),
+        ("contraseña es Luna-7z", "secret"),
+        ("密码：abc1xyz", "secret"),
+        ("printer A4-5E-C0-C2-B1-FF", "device"),
+        ("https://example.com/?key=a8F3kd92LmQ0", "secret"),
+        ("born 4th of July 1991", "birth_date"),
+        ("Ring 06 12 34 56 78", "phone"),
+    ],
+)
+def test_one_piece_of_personal_data(text: str, kind: str) -> None:
+    assert [span.kind for span in find(text)] == [kind]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lottery: 07 14 22 31 40 45 bonus 9",
+        "Call of Duty 4 2007 2009 2011",
+        "temperature +20 22 24 26 28",
+        "OpenSSL 1.1.1.200",
+        "Born 2 Die 1993 bootleg",
+        "https://shop.example/?key=guitar&code=SAVE10",
+        "Reel 12345678Z of tape",  # one of 23 numbers has its letter,
+        "Filter 2345 6789 0124",  # one of 10 its digit,
+        "Serial range 02070803628",  # one of 50 a date and its digit
+        "The barcode 4111111111111111 does not scan",
+    ],
+)
+def test_nothing_personal(text: str) -> None:
+    assert find(text) == []
+
+
+def test_no_text_is_passed_over_that_the_rules_would_find_something_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    # each datum with the two words before it, so that no other part of the line keeps the filter open
+    texts = {s.text for s in positives()} | {
+        " ".join([*s.text[:start].split(" ")[-3:]]) + s.text[start:end]
+        for s in positives()
+        for _, start, end in s.spans
+    }
+    quick = {text: find(text) for text in texts}
+    monkeypatch.setattr(finding, "_WORTH", re.compile(""))
+    assert quick == {text: find(text) for text in texts}
 
 
 def test_the_score_can_fail() -> None:
