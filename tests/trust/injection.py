@@ -6,14 +6,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
-from bump_edge.backends.base import Backend, GenerationOptions, generate
+from bump_edge.backends.base import Backend
 from bump_edge.backends.gguf import GgufBackend
 from bump_edge.backends.onnx import OnnxBackend
-from bump_edge.prompts import Prompt
-from bump_edge.types import HistoryStats
-from tests.hostile.attacks import ATTACKS, HONEST, Attack
-from tests.hostile.measure import extractive, interaction, obedient, outcome, planted
+from bump_edge.profiler import checks, guards
+from tests.hostile.attacks import ATTACKS, Attack
+from tests.hostile.measure import Outcome as Attacked
+from tests.hostile.measure import extractive, obedient, outcome, planted
 from tests.real_models import smollm2_gguf, smollm2_onnx
 from tests.trust.gate import Outcome
 
@@ -43,8 +44,7 @@ def run(*, long: bool) -> Outcome:
     tried = 0
     with backends(long=long) as opened:
         for name, backend in opened.items():
-            with tempfile.TemporaryDirectory() as folder, planted(Path(folder) / "store.db", ATTACKS) as store:
-                found = [outcome(store, attack, backend(attack)) for attack in ATTACKS]
+            found = attacked(backend)
             tried += len(found)
             figures[name] = {
                 "without_guards": sum(f.written for f in found), "with_guards": sum(f.stored for f in found)
@@ -55,17 +55,30 @@ def run(*, long: bool) -> Outcome:
         test=f"{len(ATTACKS)} attacks against {len(opened)} backends",
         tried=tried,
         failures=failures,
-        planted={"without the guards, an obedient model's attack works": _works_unguarded()},
+        planted={name: _seen_without(*guards) for name, guards in PLANTED.items()},
         figures=figures,
     )
 
 
-def _works_unguarded() -> bool:
-    """Whether every attack gets its sentence written where nothing checks what a model writes."""
-    for attack in ATTACKS:
-        shown = tuple(interaction(record, "u") for record in (*HONEST, *attack.records()))
-        prompt = Prompt(interactions=shown, stats=HistoryStats.of(shown))
-        [written] = generate(obedient(attack), [prompt], GenerationOptions(max_tokens=80))
-        if not attack.won(written.text):
-            return False
-    return True
+def attacked(backend: Open) -> list[Attacked]:
+    """What became of every attack."""
+    with tempfile.TemporaryDirectory() as folder, planted(Path(folder) / "store.db", ATTACKS) as store:
+        return [outcome(store, attack, backend(attack)) for attack in ATTACKS]
+
+
+PLANTED: dict[str, tuple[tuple[object, str, object], ...]] = {
+    "nothing is held against a sentence": ((checks, "_guard", lambda *_: ""),),
+    "instructions are let through": (
+        (guards, "instruction_like", lambda _: False),
+        (guards, "echoes_template", lambda _: False),
+    ),
+}
+"""What is taken out of the product each time: where, its name, and what stands there instead."""
+
+
+def _seen_without(*taken: tuple[object, str, object]) -> bool:
+    """Whether the gate sees attacks of an obedient model in profiles, where a part of the checks is missing."""
+    with ExitStack() as stack:
+        for where, name, instead in taken:
+            stack.enter_context(patch.object(where, name, instead))
+        return any(found.stored for found in attacked(obedient))
