@@ -45,7 +45,7 @@ class JudgeConfig:
         data: the output folder of `prepare`.
         out: the run's folder.
         steps: of the optimiser; 0 only measures the model as it is.
-        lessons: a step, of `candidates` users each; ≥ 1.
+        lessons: a step, of `candidates` users each; ≥ 1. at_once: of these in one forward pass; a divisor of it.
         candidates: in a list at most, 2 to 26.
         max_visible: interactions that a view is made of at most, ≥ 3.
         hinted: steps over which the easy lessons fade out, see `training.lessons.Lessons`.
@@ -54,6 +54,7 @@ class JudgeConfig:
         bfloat16: products in it, over weights in float32.
         save_every, log_every: in steps.
         seed: of everything.
+        workers: processes that make lessons ahead of the model; 0 makes them in between.
         test_users: of each data set, for the measurement before and after; ≥ 2.
         split: whose users these are.
         shuffles: presentations of each of their lists.
@@ -66,6 +67,7 @@ class JudgeConfig:
     out: Path
     steps: int = 300
     lessons: int = 4
+    at_once: int = 1
     candidates: int = 9
     max_visible: int = 40
     hinted: int = 40
@@ -76,6 +78,7 @@ class JudgeConfig:
     save_every: int = 50
     log_every: int = 5
     seed: int = 0
+    workers: int = 0
     test_users: int = 60
     split: str = "test"
     shuffles: int = 1
@@ -85,8 +88,11 @@ class JudgeConfig:
         check_ranges(
             self, steps=(0, 10**7), lessons=(1, 10**4), candidates=(2, len(LETTERS)), max_visible=(3, 10**4),
             hinted=(0, 10**7), learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024), save_every=(1, 10**7),
-            log_every=(1, 10**7), test_users=(2, 10**6), shuffles=(1, 100),
+            log_every=(1, 10**7), test_users=(2, 10**6), shuffles=(1, 100), workers=(0, 256),
+            at_once=(1, self.lessons),
         )  # fmt: skip
+        if self.lessons % self.at_once:
+            raise UsageError(f"at_once is {self.at_once}: expected a divisor of lessons, {self.lessons}")
         if self.save_every % self.log_every:
             raise UsageError(
                 f"save_every is {self.save_every} and log_every {self.log_every}: expected a multiple of it, or a "
@@ -151,12 +157,12 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
         model = with_lora(model, config.lora_rank)
     letters = [model.token_of(f" {letter}") for letter in LETTERS]
 
-    class Stream(torch.utils.data.Dataset[Lesson]):
+    class Stream(torch.utils.data.Dataset[Questions]):
         def __len__(self) -> int:
             return config.steps * config.lessons
 
-        def __getitem__(self, number: int) -> Lesson:
-            return lessons[number]
+        def __getitem__(self, number: int) -> Questions:
+            return Questions.of(lessons[number], model, letters)
 
     stream = Stream()
 
@@ -168,13 +174,12 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
             return torch.utils.data.SequentialSampler(stream)  # the order is the lessons'
 
         def compute_loss(self, _model: Any, inputs: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-            [lesson] = inputs["lessons"]
             # the trainer's own would cover the model's forward pass, which is not what is called here
             with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
-                loss, read, right = loss_of(model, letters, lesson)
+                loss, read, right = loss_of(model, letters, inputs["lessons"])
             self.tokens += read
             self.right.append(right)
-            return loss  # the trainer divides it by the lessons of a step
+            return loss  # the trainer takes the mean of a step's parts
 
         def log(self, logs: dict[str, float], *rest: Any) -> None:
             if "loss" in logs:
@@ -185,10 +190,14 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
     arguments = runs.arguments(
         folder, steps=config.steps, learning_rate=config.learning_rate, warmup=config.warmup,
         save_every=config.save_every, log_every=config.log_every, seed=config.seed, bfloat16=config.bfloat16,
+        workers=config.workers,
     )  # fmt: skip
     trainer = JudgeTrainer(
         model=model.model,
-        args=TrainingArguments(per_device_train_batch_size=1, gradient_accumulation_steps=config.lessons, **arguments),
+        args=TrainingArguments(
+            per_device_train_batch_size=config.at_once, gradient_accumulation_steps=config.lessons // config.at_once,
+            **arguments,
+        ),
         train_dataset=stream,
         data_collator=lambda batch: {"lessons": batch},
         callbacks=[runs.keeper(folder)],
@@ -204,33 +213,65 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
     return model
 
 
-def loss_of(model: CausalModel, letters: Sequence[int], lesson: Lesson) -> tuple[Any, int, float]:
-    """The mean loss of a lesson's questions, a scalar with a gradient; the tokens read; the share answered rightly."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Questions:
+    """A lesson as tokens: its questions as one tree, and what is asked where.
+
+    Args:
+        tree: of all questions, with the wrong letters that some go on with.
+        nodes: of the tree, behind each of which a letter is asked for.
+        closed: for each node the candidates that are ruled out there; its length is the candidates of the list.
+        targets: for each node the place of the right candidate.
+        weights: of each node; each of the lesson's queries counts alike, and all of them 1.
+    """
+
+    tree: packing.Tree
+    nodes: tuple[int, ...]
+    closed: tuple[tuple[bool, ...], ...]
+    targets: tuple[int, ...]
+    weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, lesson: Lesson, model: CausalModel, letters: Sequence[int]) -> Questions:
+        """A lesson in the tokens of a model, whose weights are not used, and its tokens of the letters."""
+        asked = [parts_of(model, render(one)) for one in lesson.lists]
+        tree = packing.Tree.of(
+            [
+                [*(token for part in parts for token in part), *(letters[place] for place in wrong)]
+                for parts, wrong in zip(asked, lesson.wrong, strict=True)
+            ]
+        )
+        nodes, closed, targets, weights = [], [], [], []
+        for path, target, wrong in zip(tree.paths, lesson.targets, lesson.wrong, strict=True):
+            for written in range(len(wrong) + 1):
+                nodes.append(path[written - len(wrong) - 1])
+                closed.append(tuple(place in wrong[:written] for place in range(len(asked))))
+                targets.append(target)
+                weights.append(1 / (len(asked) * (len(wrong) + 1)))
+        return cls(
+            tree=tree, nodes=tuple(nodes), closed=tuple(closed), targets=tuple(targets), weights=tuple(weights)
+        )
+
+
+def loss_of(model: CausalModel, letters: Sequence[int], asked: Sequence[Questions]) -> tuple[Any, int, float]:
+    """The mean loss of lessons, a scalar with a gradient; the tokens read; the share of first answers that are right."""
     import torch
 
-    asked = [parts_of(model, render(one)) for one in lesson.lists]
-    tree = packing.Tree.of(
-        [
-            [*(token for part in parts for token in part), *(letters[place] for place in wrong)]
-            for parts, wrong in zip(asked, lesson.wrong, strict=True)
-        ]
+    most = max(len(row) for one in asked for row in one.closed)
+    closed = torch.tensor([[*row, *[True] * (most - len(row))] for one in asked for row in one.closed])
+    hidden = packing.pick(
+        packing.read(model.model, [one.tree for one in asked]),
+        [(row, node) for row, one in enumerate(asked) for node in one.nodes],
     )
-    nodes, closed, targets, weights = [], [], [], []
-    for path, target, wrong in zip(tree.paths, lesson.targets, lesson.wrong, strict=True):
-        for written in range(len(wrong) + 1):
-            nodes.append((0, path[written - len(wrong) - 1]))
-            closed.append([place in wrong[:written] for place in range(len(asked))])
-            targets.append(target)
-            weights.append(1 / (len(asked) * (len(wrong) + 1)))  # each question counts alike
-    hidden = packing.pick(packing.read(model.model, [tree]), nodes)
-    weight = prefixes.head(model.model).weight[list(letters[: len(asked)])]
+    weight = prefixes.head(model.model).weight[list(letters[:most])]
     scores = hidden.float() @ weight.float().T  # (questions, candidates)
-    scores = scores.masked_fill(torch.tensor(closed, device=scores.device), float("-inf"))
-    wanted = torch.tensor(targets, device=scores.device)
+    scores = scores.masked_fill(closed.to(scores.device), float("-inf"))
+    wanted = torch.tensor([target for one in asked for target in one.targets], device=scores.device)
+    weights = torch.tensor([weight for one in asked for weight in one.weights], device=scores.device)
     losses = torch.nn.functional.cross_entropy(scores, wanted, reduction="none")
-    first = [number for number, row in enumerate(closed) if not any(row)]
+    first = [number for number, row in enumerate(row for one in asked for row in one.closed) if not any(row)]
     right = float((scores[first].argmax(-1) == wanted[first]).float().mean())
-    return (losses * torch.tensor(weights, device=scores.device)).sum(), tree.size, right
+    return (losses * weights).sum() / len(asked), sum(one.tree.size for one in asked), right
 
 
 def _measured(config: JudgeConfig, open_one: Callable[[], Judge], test: Any, path: Path) -> dict[str, Any]:

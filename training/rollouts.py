@@ -83,14 +83,18 @@ def write(
     max_tokens: int = 200,
     temperature: float = 0.0,
     seeds: Sequence[int] | None = None,
-    rows: int = 32,
+    rows: int = 0,
 ) -> list[str]:
-    """One profile a prompt, as text: how a checkpoint is evaluated. See `sample` for the settings."""
+    """One profile a prompt, as text: how a checkpoint is evaluated. See `sample` for the settings.
+
+    `rows` 0 takes as many as suit the device: a GPU takes as long for hundreds as for a few.
+    """
     ids = [model.encode_prompt(prompt)[0] for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda at: len(ids[at]))  # a batch of like lengths is padded little
     found = sample(
         model, [ids[at] for at in order], 1, max_tokens=max_tokens, temperature=temperature,
-        seeds=None if seeds is None else [seeds[at] for at in order], rows=rows,
+        seeds=None if seeds is None else [seeds[at] for at in order],
+        rows=rows or (256 if model.device.type == "cuda" else 32),
     )  # fmt: skip
     texts = dict(zip(order, (model.decode(row[0].ids).strip() for row in found), strict=True))
     return [texts[at] for at in range(len(ids))]

@@ -145,7 +145,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 def arguments(
     run: Run, *, steps: int, learning_rate: float, warmup: float, save_every: int, log_every: int, seed: int,
-    bfloat16: bool,
+    bfloat16: bool, workers: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """What every stage says to transformers' `TrainingArguments`, or a class derived from it.
 
@@ -156,6 +156,7 @@ def arguments(
         save_every, log_every: in steps.
         seed: of everything.
         bfloat16: products in it, over weights in float32.
+        workers: processes that make the examples ahead of the model; 0 makes them in between.
     """
     import torch
 
@@ -166,7 +167,7 @@ def arguments(
         "warmup_steps": round(warmup * steps), "lr_scheduler_type": "cosine",
         "save_steps": save_every, "save_total_limit": 2, "logging_steps": log_every, "seed": seed, "data_seed": seed,
         "bf16": bfloat16, "use_cpu": not torch.cuda.is_available(), "report_to": ["tensorboard"],
-        "disable_tqdm": True, "dataloader_num_workers": 0, "dataloader_pin_memory": False,
+        "disable_tqdm": True, "dataloader_num_workers": workers, "dataloader_pin_memory": False,
         "remove_unused_columns": False, "max_grad_norm": 1.0, "weight_decay": 0.0, "push_to_hub": False,
     }  # fmt: skip
 

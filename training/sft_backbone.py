@@ -65,7 +65,7 @@ class SftConfig:
         bare_share: of the training prompts that have no profile; 0 to 1.
         lora_rank: of the LoRA, ≥ 1.
         rounds: of the bootstrap; ≥ 40.
-        steps, batch, learning_rate, warmup, bfloat16, padding, save_every, log_every, seed: see
+        steps, batch, learning_rate, warmup, bfloat16, padding, save_every, log_every, seed, workers: see
             `training.supervised.Settings`.
     """
 
@@ -93,6 +93,7 @@ class SftConfig:
     save_every: int = 50
     log_every: int = 10
     seed: int = 0
+    workers: int = 0
 
     def __post_init__(self) -> None:
         check_ranges(

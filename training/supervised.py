@@ -33,7 +33,7 @@ class Settings(Protocol):
     `batch` rows a step; `learning_rate` at its top, and `warmup` the share of the steps in which it rises; `lora_rank`
     of a LoRA on all linear layers, 0 for all weights; `bfloat16` for products in it, over weights in float32; `padding`
     tokens that rows of one forward pass may differ by, as a share of the longest; `save_every` and `log_every` in
-    steps.
+    steps; `workers`, processes that make rows ahead of the model.
     """
 
     @property
@@ -56,6 +56,8 @@ class Settings(Protocol):
     def log_every(self) -> int: ...
     @property
     def seed(self) -> int: ...
+    @property
+    def workers(self) -> int: ...
 
 
 def check_settings(config: Settings) -> None:
@@ -63,6 +65,7 @@ def check_settings(config: Settings) -> None:
     check_ranges(
         config, steps=(1, 10**7), batch=(1, 4096), learning_rate=(0, 1), warmup=(0, 1), lora_rank=(0, 1024),
         padding=(0, 1), save_every=(1, 10**7), log_every=(1, 10**7), seed=(0, 2**31 - 1),
+        workers=(0, 256),
     )  # fmt: skip
     if config.save_every % config.log_every:
         raise UsageError(
@@ -250,6 +253,7 @@ def fit(config: Settings, run: Run, opened: CausalModel, rows: Rows, resume: str
     said = arguments(
         run, steps=config.steps, learning_rate=config.learning_rate, warmup=config.warmup,
         save_every=config.save_every, log_every=config.log_every, seed=config.seed, bfloat16=config.bfloat16,
+        workers=config.workers,
     )  # fmt: skip
     set_seed(config.seed)
     trainer = Supervised(

@@ -54,6 +54,7 @@ class WarmupConfig:
         validation_users: of each data set, an example each; 0 measures nothing.
         save_every, log_every: in steps; the first a multiple of the second.
         seed: of the examples.
+        workers: processes that make examples ahead of the model; 0 makes them in between.
     """
 
     model: Path
@@ -77,6 +78,7 @@ class WarmupConfig:
     save_every: int = 50
     log_every: int = 10
     seed: int = 0
+    workers: int = 0
 
     def __post_init__(self) -> None:
         check_ranges(

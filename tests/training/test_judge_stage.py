@@ -17,7 +17,7 @@ from tests.training.killing import finished, killed, sealed
 from tests.training.planted import COMMON, write_log
 from tests.training.test_lessons import users
 from tests.training.tiny import write_model
-from training.judge import JudgeConfig, loss_of, run
+from training.judge import JudgeConfig, Questions, loss_of, run
 from training.judges import LETTERS, render
 from training.language_judges import parts_of
 from training.lessons import Lesson, Lessons
@@ -58,16 +58,25 @@ def by_hand(model: CausalModel, lesson: Lesson) -> float:
     return total / len(lesson.lists)
 
 
+def questions(model: CausalModel, lesson: Lesson) -> Questions:
+    return Questions.of(lesson, model, letters_of(model))
+
+
 def test_the_loss_is_that_of_reading_each_question_alone(folders: tuple[Path, Path]) -> None:
     model = load(folders[0])
     lessons = Lessons({"made": users()}, candidates=4, max_visible=4)
     made = [lessons[number] for number in range(4)]
     assert any(wrong for lesson in made for wrong in lesson.wrong)
     for lesson in made:
-        loss, read, _ = loss_of(model, letters_of(model), lesson)
+        loss, read, _ = loss_of(model, letters_of(model), [questions(model, lesson)])
         assert float(loss) == pytest.approx(by_hand(model, lesson), rel=1e-4)
         every = sum(len(part) for one in lesson.lists for part in parts_of(model, render(one)))
         assert read < every + sum(map(len, lesson.wrong))
+    # lists of two, three and four candidates in one forward pass
+    assert len({len(lesson.lists) for lesson in made}) > 1
+    together, read, _ = loss_of(model, letters_of(model), [questions(model, lesson) for lesson in made])
+    assert float(together) == pytest.approx(sum(by_hand(model, lesson) for lesson in made) / len(made), rel=1e-4)
+    assert read == sum(questions(model, lesson).tree.size for lesson in made)
 
 
 def test_a_lesson_can_be_learned(folders: tuple[Path, Path]) -> None:
@@ -76,7 +85,7 @@ def test_a_lesson_can_be_learned(folders: tuple[Path, Path]) -> None:
     optimiser = torch.optim.AdamW(model.model.parameters(), lr=1e-2)
     losses = []
     for _ in range(80):
-        loss, _, _ = loss_of(model, letters_of(model), lesson)
+        loss, _, _ = loss_of(model, letters_of(model), [questions(model, lesson)])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
