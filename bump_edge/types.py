@@ -6,7 +6,6 @@ Frozen, keyword-only, comparable, without behaviour beyond their form. Nothing h
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,9 @@ LOCAL_USER = "local"
 
 MAX_USER_ID = 512
 """Characters in a `user_id`; longer ones are an error, because they are another field in the wrong place."""
+
+MAX_RATING = 1e15
+"""The most that a rating may be, up or down: from there on, squares and sums of ratings overflow."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,13 +101,13 @@ class Interaction:
         text: what the user wrote or read (a review, a message, a search).
         item: the name of the thing it was about. At least one of `text` and `item` is required.
         type: the kind of act: ``purchase``, ``review``, ``listen``, ``search``, …
-        rating: the user's rating of the item, on whatever scale the log uses; finite.
+        rating: the user's rating of the item, on whatever scale the log uses; at most `MAX_RATING`, up or down.
         timestamp: when; kept in UTC to the millisecond. A naive time is taken as UTC.
         user_id: whose; 1 to 512 characters.
         meta: everything else that the log says, JSON values only.
 
     Raises:
-        ValueError: neither `text` nor `item`, a rating that is not finite, a bad `user_id`.
+        ValueError: neither `text` nor `item`, a rating that is not finite or too large, a bad `user_id`.
     """
 
     text: str | None = None
@@ -125,8 +127,8 @@ class Interaction:
             raise ValueError("an interaction needs a text or an item: got neither")
         if not 0 < len(self.user_id) <= MAX_USER_ID:
             raise ValueError(f"user_id has {len(self.user_id)} characters: expected 1 to {MAX_USER_ID}")
-        if self.rating is not None and not math.isfinite(self.rating):
-            raise ValueError(f"rating is {self.rating}: expected a finite number")
+        if self.rating is not None and not abs(self.rating) <= MAX_RATING:  # NaN is not either
+            raise ValueError(f"rating is {self.rating}: expected a number of at most {MAX_RATING:g}")
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "item", item)
         object.__setattr__(self, "type", (self.type or "").strip() or None)

@@ -16,7 +16,8 @@ def test_an_interaction_needs_a_text_or_an_item() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"rating": float("nan")}, {"rating": float("inf")}, {"user_id": ""}, {"user_id": "x" * 513}]
+    "bad",
+    [{"rating": float("nan")}, {"rating": float("inf")}, {"rating": -1e16}, {"user_id": ""}, {"user_id": "x" * 513}],
 )
 def test_bad_values_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):

@@ -12,7 +12,7 @@ from bump_edge.errors import UsageError
 from bump_edge.profile_block import strip_block
 from bump_edge.readers.problems import NOT_THE_USER, PROFILE_BLOCK, FieldError
 from bump_edge.readers.speakers import another_speaks, is_anothers_type, names_another
-from bump_edge.types import LOCAL_USER, MAX_USER_ID, Interaction, from_timestamp_ms, timestamp_ms
+from bump_edge.types import LOCAL_USER, MAX_RATING, MAX_USER_ID, Interaction, from_timestamp_ms, timestamp_ms
 
 Fields = tuple[str, int | None, str | None, str | None, str | None, float | None, dict[str, Any] | None]
 """`(user_id, timestamp in ms, type, item, text, rating, meta)`: the arguments of `types.content_digest`, in order."""
@@ -25,7 +25,6 @@ _MAX_MS = timestamp_ms(datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC))
 _YEAR = re.compile(r"[12]\d{3}(-[01]\d)?", re.ASCII)
 _DATE = re.compile(r"(19|20)\d{2}[01]\d[0-3]\d", re.ASCII)
 _64_BITS = 2.0**63
-_INFINITY = math.inf
 
 
 def read_timestamp(value: object) -> int | None:
@@ -100,7 +99,7 @@ def _in_range(ms: int) -> int:
 
 
 def read_rating(value: object) -> float | None:
-    """A finite rating from a number or a string of one; None for none (null, empty).
+    """A rating from a number or a string of one, at most `MAX_RATING`; None for none (null, empty).
 
     Raises:
         FieldError: anything else.
@@ -118,8 +117,8 @@ def read_rating(value: object) -> float | None:
             raise FieldError("rating", f"the rating is {value[:40]!r}: expected a number") from error
     else:
         raise FieldError("rating", f"the rating is {str(value)[:40]!r}: expected a number")
-    if not math.isfinite(number):
-        raise FieldError("rating", f"the rating is {number}: expected a finite number")
+    if not abs(number) <= MAX_RATING:  # NaN is not either
+        raise FieldError("rating", f"the rating is {number}: expected a number of at most {MAX_RATING:g}")
     return number
 
 
@@ -243,7 +242,7 @@ def shaper(
             type_,
             item,
             text,
-            rating if type(rating) is float and -_INFINITY < rating < _INFINITY else read_rating(rating),
+            rating if type(rating) is float and -MAX_RATING <= rating <= MAX_RATING else read_rating(rating),
             meta or None,
         )
 

@@ -29,7 +29,7 @@ REASONS = {
     "bad_utf8": "not UTF-8",
     "no_text_or_item": "neither a text nor an item",
     "timestamp": "a timestamp that cannot be read",
-    "rating": "a rating that is no finite number",
+    "rating": "a rating that is no number, or too large a one",
     "user_id": "a user_id that is no name",
     "field": "a field of the wrong kind",
     "number": "a number beyond 64 bits",

@@ -7,7 +7,6 @@ store that it comes into is in `bump_edge.store.merging`.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -17,7 +16,7 @@ import orjson
 from bump_edge.errors import InputError
 from bump_edge.store.corrections import KINDS, MAX_CHARS
 from bump_edge.store.ingest import Row
-from bump_edge.types import MAX_USER_ID, ORIGINS, content_digest
+from bump_edge.types import MAX_RATING, MAX_USER_ID, ORIGINS, content_digest
 
 FORMAT = 1
 """The version of the format that this version writes, and the highest that it reads."""
@@ -256,7 +255,7 @@ def read_interaction(value: Any, user_id: str) -> Row:
     type_, item, text = (_text(found[n], n) if n in found else None for n in ("type", "item", "text"))
     _need(item is not None or text is not None, "the interaction has neither text nor item")
     rating = found.get("rating")
-    _need(rating is None or (type(rating) is float and math.isfinite(rating)), "rating is no decimal number")
+    _need(rating is None or (type(rating) is float and abs(rating) <= MAX_RATING), "rating is no decimal number")
     meta = found.get("meta")
     _need("meta" not in found or (isinstance(meta, dict) and bool(meta)), "meta is no object with content")
     try:

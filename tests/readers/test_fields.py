@@ -64,7 +64,7 @@ def test_ratings(given: object, expected: float | None) -> None:
     assert read_rating(given) == expected
 
 
-@pytest.mark.parametrize("given", ["good", "4/5", "1_0", "nan", float("inf"), True, [5]])
+@pytest.mark.parametrize("given", ["good", "4/5", "1_0", "nan", float("inf"), 1e308, "-1e16", True, [5]])
 def test_nonsense_ratings_are_bad(given: object) -> None:
     with pytest.raises(FieldError) as caught:
         read_rating(given)

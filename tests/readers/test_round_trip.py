@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bump_edge.readers import Reader, to_fields, to_interaction
-from bump_edge.types import Interaction, content_digest
+from bump_edge.types import MAX_RATING, Interaction, content_digest
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=60).filter(
     lambda s: s.strip()
@@ -37,7 +37,7 @@ def interactions(draw: st.DrawFn) -> Interaction:
         text=text,
         item=item if text or item else draw(TEXT),
         type=draw(st.one_of(st.none(), TEXT.filter(lambda t: t.strip().lower() not in VOICES))),
-        rating=draw(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))),
+        rating=draw(st.one_of(st.none(), st.floats(-MAX_RATING, MAX_RATING))),
         timestamp=moment,
         user_id=draw(TEXT),
         meta=draw(META),
