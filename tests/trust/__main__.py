@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -30,6 +31,10 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(GATES):
         parser.error(f"no gate {', '.join(sorted(unknown))}: expected some of {', '.join(GATES)}")
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # a shell's background jobs would hand it down to tests
     told: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
     for name in given.names or GATES:

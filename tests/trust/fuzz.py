@@ -3,6 +3,7 @@
 Valid records of every format are broken by random edits: bytes changed, cut, doubled, spliced from elsewhere, values
 replaced by hostile ones. Half of them stay well formed, so that hostile values reach what is behind the parser. Between
 the broken lines of JSON Lines stand whole ones, each of which must come out again: a bad line never costs a good one.
+One file of fifty is taken into a store, too, and profiles are written of what that holds in the end.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from tests.trust.gate import Outcome
 _LINES = {"jsonl": 2_000, "csv": 200, "lamp": 2}
 """Records of a file. What a lost quote or bracket swallows has not been tried: a LaMP file is one JSON array."""
 _CANARY = 10  # every so many-th line is whole
+_STORED = 50  # every so many-th file goes into a store
+_PROFILED = 300  # users of it, at most
 _HOSTILE = (
     b"null", b"true", b"-1", b"1e999", b"-0.0", b"NaN", b"Infinity", b"99999999999999999999999", b'""', b'"\\u0000"',
     b'"\\ud800"', b'"\\udcff\\ud83d"', b"[]", b"{}", b"[" * 3000, b'{"a":' * 1500, b'"\xff\xfe"',
@@ -134,10 +137,16 @@ def wrong(interaction: Interaction) -> str | None:
 
 
 class Fuzzer:
-    """Feeds broken files; counts records, and keeps what went wrong."""
+    """Feeds broken files; counts records, and keeps what went wrong.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: of its choices.
+        store: takes some of the files in.
+    """
+
+    def __init__(self, seed: int, store: Store | None = None) -> None:
         self.rng = random.Random(seed)
+        self.store = store
         self.records = 0  # broken ones that were fed
         self.lines = 0  # with the whole ones between them
         self.became = Counter({"interactions": 0, "problems": 0})
@@ -173,8 +182,36 @@ class Fuzzer:
         except Exception as error:  # noqa: BLE001  (that is what is looked for)
             self.failures.append(f"{kind}: {type(error).__name__}: {error}")
         self.became["problems"] += sum(reader.problems.counts.values())
+        if self.store is not None and self.rng.randrange(_STORED) == 0:
+            self.into_store(kind, head + body)
         if kind == "jsonl" and (lost := expected - seen):
             self.failures.append(f"jsonl: {len(lost)} whole lines were lost, such as {min(lost)!r}")
+
+    def into_store(self, kind: str, data: bytes) -> None:
+        """Take a broken file in."""
+        assert self.store is not None
+        try:
+            self.became["stored"] += self.store.ingest_file(io.BytesIO(data), format=kind).added
+        except BumpEdgeError as error:
+            self.ends[f"{kind} stored {type(error).__name__}"] += 1
+        except Exception as error:  # noqa: BLE001
+            self.failures.append(f"{kind}, stored: {type(error).__name__}: {error}")
+
+    def profiles(self) -> None:
+        """Write profiles of what was stored, which may only fail with an error of ours."""
+        assert self.store is not None
+        users = [user.user_id for user in self.store.users()]
+        with Profiler(self.store) as profiler:
+            for user in self.rng.sample(users, min(_PROFILED, len(users))):
+                try:
+                    profiler.profile(user)
+                    self.became["profiles"] += 1
+                except BumpEdgeError as error:
+                    self.ends[f"profile {type(error).__name__}"] += 1
+                except Exception as error:  # noqa: BLE001
+                    self.failures.append(f"the profile of {user!r}: {type(error).__name__}: {error}")
+        if (damage := self.store.check()) is not None:
+            self.failures.append(f"the store: {damage}")
 
     def one(self, what: str, whole: bytes, read: Callable[[bytes], object]) -> None:
         """One broken document, read by `read`, which may only fail with an error of ours."""
@@ -220,10 +257,12 @@ def run(*, long: bool) -> Outcome:
                 fuzzer.failures.append("import: a changed export was taken in")
             if (damage := store.check()) is not None:
                 fuzzer.failures.append(f"import: {damage}")
-        while fuzzer.records < total:
-            for kind, seed, files in (("jsonl", jsonl_seed, 2), ("csv", csv_seed, 5), ("lamp", lamp_seed, 500)):
-                for _ in range(files):
-                    fuzzer.file(kind, seed)
+        with Store(home / "c.db") as fuzzer.store:
+            while fuzzer.records < total:
+                for kind, seed, files in (("jsonl", jsonl_seed, 2), ("csv", csv_seed, 5), ("lamp", lamp_seed, 500)):
+                    for _ in range(files):
+                        fuzzer.file(kind, seed)
+            fuzzer.profiles()
     return Outcome(
         promise="A hostile file ends in counted problems or a clear error, and never costs a good line",
         test="broken JSON Lines, CSV, LaMP, exports and manifests",
