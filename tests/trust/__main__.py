@@ -11,7 +11,9 @@ import json
 import signal
 import sys
 import time
+import traceback
 from dataclasses import asdict
+from typing import cast
 
 from tests.trust.gate import Outcome
 
@@ -39,7 +41,7 @@ def main(arguments: list[str]) -> int:
     seconds: dict[str, float] = {}
     for name in given.names or GATES:
         begun = time.monotonic()
-        told[name] = importlib.import_module(f"tests.trust.{name}").run(long=given.long)
+        told[name] = outcome(name, long=given.long)
         seconds[name] = round(time.monotonic() - begun, 1)
         print(line(name, told[name], seconds[name]), file=sys.stderr, flush=True)
         for failure in told[name].failures[:5]:
@@ -51,6 +53,17 @@ def main(arguments: list[str]) -> int:
         )
     )
     return 0 if all(o.kept for o in told.values()) else 1
+
+
+def outcome(name: str, *, long: bool) -> Outcome:
+    """Run a gate; one that fails itself has kept nothing, and the others are run all the same."""
+    try:
+        return cast("Outcome", importlib.import_module(f"tests.trust.{name}").run(long=long))
+    except Exception as error:  # noqa: BLE001
+        traceback.print_exc()
+        return Outcome(
+            promise="?", test="the gate itself failed", tried=0, failures=[f"{type(error).__name__}: {error}"], planted={}
+        )  # fmt: skip
 
 
 def line(name: str, outcome: Outcome, seconds: float) -> str:

@@ -15,6 +15,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import orjson
@@ -117,7 +118,7 @@ def bent(whole: bytes, rng: random.Random) -> bytes:
         inner = rng.choice(record["profile"]) if isinstance(record.get("profile"), list) and record["profile"] else None
         target = inner if isinstance(inner, dict) and rng.random() < 0.8 else record
         key = rng.choice(sorted(target)) if target and rng.random() < 0.7 else rng.choice(_KEYS)
-        target[key] = rng.choice(_VALUES)
+        target[key] = deepcopy(rng.choice(_VALUES))  # a later turn may bend what is in it
     return json.dumps(record, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
 
 
