@@ -61,9 +61,8 @@ def outcome(name: str, *, long: bool) -> Outcome:
         return cast("Outcome", importlib.import_module(f"tests.trust.{name}").run(long=long))
     except Exception as error:  # noqa: BLE001
         traceback.print_exc()
-        return Outcome(
-            promise="?", test="the gate itself failed", tried=0, failures=[f"{type(error).__name__}: {error}"], planted={}
-        )  # fmt: skip
+        failure = f"{type(error).__name__}: {error}"
+        return Outcome(promise="?", test="the gate itself failed", tried=0, failures=[failure], planted={})
 
 
 def line(name: str, outcome: Outcome, seconds: float) -> str:
