@@ -1,10 +1,11 @@
 """A checkpoint as a folder for onnxruntime-genai, by its own builder.
 
 The builder appends to ``sys.path`` and prints as it likes, so it runs as a process of its own. Precisions, of builder
-0.18: ``fp32`` and ``fp16`` are the numbers of weights and activations; ``int4`` and ``int8`` quantise weights alone, in
-blocks of `block_size` along their inputs, symmetric, round to nearest (operator MatMulNBits with 4 or 8 bits), with
-activations in float32 on the CPU and float16 on CUDA. `accuracy_level` says in what numbers such a product may be
-computed: 1 float32, 2 float16, 3 bfloat16, 4 int8. The device must have the provider that the folder was built for.
+0.18: ``fp32`` and ``fp16`` are the numbers of weights and activations (on the CPU ``fp16`` those of weights alone, see
+`export.half`); ``int4`` and ``int8`` quantise weights alone, in blocks of `block_size` along their inputs, symmetric,
+round to nearest (operator MatMulNBits with 4 or 8 bits), with activations in float32 on the CPU and float16 on CUDA.
+`accuracy_level` says in what numbers such a product may be computed: 1 float32, 2 float16, 3 bfloat16, 4 int8. The
+device must have the provider that the folder was built for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bump_edge.backends.onnx_folder import check_folder
 from bump_edge.errors import ModelError, UsageError
 from export.artefact import is_full, writing
 from export.checkpoint import chat_format, finish, load_tokenizer, parameters_of, plain
+from export.half import halve
 from export.options import ExportOptions, check_one_of
 from export.processes import environment
 from export.progress import say
@@ -88,6 +90,8 @@ def run(options: OnnxOptions, *, command: str = "onnx") -> dict[str, Any]:
         tokenizer = load_tokenizer(source.tokenizer)
         say(f"building {options.precision} for {options.provider}")
         build(checkpoint, artefact.folder, artefact.scratch, options)
+        if _halved(options):
+            halve(artefact.folder / "model.onnx")
         check_folder(artefact.folder)
         extra = {
             "precision": options.precision,
@@ -117,7 +121,8 @@ def build(checkpoint: Path, folder: Path, scratch: Path, options: OnnxOptions) -
     done = subprocess.run(
         [
             sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", str(checkpoint.resolve()),
-            "-o", str(folder), "-p", options.precision, "-e", options.provider, "-c", str(scratch / "builder"),
+            "-o", str(folder), "-p", "fp32" if _halved(options) else options.precision, "-e", options.provider,
+            "-c", str(scratch / "builder"),
             *(["--extra_options", *extra] if extra else []),
         ],
         cwd=scratch, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -134,3 +139,7 @@ def build(checkpoint: Path, folder: Path, scratch: Path, options: OnnxOptions) -
     for path in list(folder.iterdir()):
         if not path.is_file():
             raise ModelError(f"onnxruntime-genai's builder wrote {path.name}, which is no file: expected files alone")
+
+
+def _halved(options: OnnxOptions) -> bool:
+    return options.precision == "fp16" and options.provider == "cpu"

@@ -8,6 +8,9 @@ Departs from the paper in:
 
 * the start: any model, where the paper starts from Qwen3-4B-Instruct-2507; a small one needs the stage warmup first;
 * the judge: any of `training.opening`; the paper's is Qwen3-4B served by vLLM (``served``);
+* advantages: `scale` = none leaves them as the rewards are. Divided by the spread of its group, a user whose profiles
+  all say the same teaches the noise of wording as loudly as another one teaches what tells users apart: measured on
+  SmolLM2, profiles fell to one sentence that way, although longer ones earned more (README.md has the figures);
 * the stream: windows cut at random points of a history, a share of them in update mode (`training.batches`);
 * speed, not result: in one process a prompt is read once for its G profiles, in sampling (`training.rollouts`) and in
   the update (`training.policy`). With several processes TRL reads it G times, because gradients are then gathered by
@@ -39,6 +42,8 @@ from training.reward import RewardConfig
 from training.rewarding import BumpReward, Samples, Watch
 from training.runs import Run, arguments, keeper, open_run
 
+SCALES = ("group", "batch", "none")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GrpoConfig:
@@ -58,6 +63,8 @@ class GrpoConfig:
         temperature, top_p: of sampling.
         learning_rate: at its top; 0 is 1e-6, or 1e-5 with LoRA. warmup: share of the steps in which it rises.
         epsilon: GRPO's clipping, in (0, 1]. beta: weight of the KL term, 0 for none.
+        scale: what a group's rewards, less their mean, are divided by: ``group``, the group's own spread, as in the
+            paper; ``batch``, that of the whole step; ``none``, nothing.
         lora_rank: 0 trains all weights. lora_alpha: its scale.
         bfloat16: products of the update in it, and sampling from a copy of the weights in it.
         use_vllm: sample with vLLM, on a GPU. vllm_mode: ``colocate`` or ``server``. vllm_url: of the server.
@@ -94,6 +101,7 @@ class GrpoConfig:
     warmup: float = 0.05
     epsilon: float = 0.2
     beta: float = 0.0
+    scale: str = "group"
     lora_rank: int = 0
     lora_alpha: int = 32
     bfloat16: bool = True
@@ -114,6 +122,8 @@ class GrpoConfig:
         )  # fmt: skip
         if self.users % self.update_users:
             raise UsageError(f"update_users is {self.update_users}: expected a divisor of users, {self.users}")
+        if self.scale not in SCALES:
+            raise UsageError(f"scale is {self.scale!r}: expected one of {', '.join(SCALES)}")
         if self.vllm_mode not in ("colocate", "server"):
             raise UsageError(f"vllm_mode is {self.vllm_mode!r}: expected colocate or server")
         _ = self.cuts(hard=False)  # looks at the ranges of the others
@@ -269,7 +279,7 @@ def _arguments(opened: Run, config: GrpoConfig, processes: int, ends: Sequence[i
         "top_p": config.top_p,
         "epsilon": config.epsilon,
         "beta": config.beta,
-        "scale_rewards": "group",
+        "scale_rewards": config.scale,
         "shuffle_dataset": False,  # the stream has an order
         "activation_checkpointing": False,  # TRL's default, under which nothing is kept for the next level to run on
         "use_vllm": config.use_vllm,

@@ -30,7 +30,9 @@ def export(*arguments: object, **environment: str) -> tuple[int, dict[str, Any],
 
 
 @pytest.mark.parametrize(
-    ("command", "options"), [("onnx", ["--precision", "fp32"]), ("gguf", ["--type", "Q8_0"])], ids=["onnx", "gguf"]
+    ("command", "options"),
+    [("onnx", ["--precision", "fp32"]), ("onnx", ["--precision", "fp16"]), ("gguf", ["--type", "Q8_0"])],
+    ids=["fp32", "fp16", "gguf"],
 )
 def test_from_a_checkpoint_to_a_profile(tmp_path: Path, command: str, options: list[str]) -> None:
     model = write_model(tmp_path / "model")
