@@ -82,9 +82,11 @@ def lamp_seed(n: int) -> bytes:
 
 
 def mutated(whole: bytes, other: bytes, rng: random.Random) -> bytes:
-    """`whole`, broken in one to four places."""
+    """`whole`, broken in one to four places; never as it was."""
     out = bytearray(whole)
-    for _ in range(rng.randint(1, 4)):
+    turns = rng.randint(1, 4)
+    while turns > 0 or out == whole:
+        turns -= 1
         at = rng.randrange(len(out) + 1)
         match rng.randrange(7):
             case 0 if out:
