@@ -58,6 +58,18 @@ _MARKUP = re.compile(
     r"https?://|www\.|[{}<>]|```|\|\||^\s*#|\[/?[A-Z_]{3,}\]|\b(?:system|assistant|user|human|tool)\s*:|=>|::|\$\(",
     re.I,
 )
+# Who the user is, by name: a profile says what somebody does, and a name in a log may be anybody's who wants to be trusted.
+_PERSON = (
+    r"(?:(?:the|this|our)\s+(?:user|person|customer|reader|human|owner)|(?:der|die|dieser?)\s+(?:be)?(?:nutzer(?:in)?|person|kund(?:e|in))"
+    r"|(?:l'utilisat(?:eur|rice)|l'utente|la\s+person(?:ne|a)|(?:el|la)\s+usuari[oa]|(?:le|la)\s+client[e]?))"
+)
+_NAMED = (
+    rf"\b{_PERSON}(?:'s)?\s+(?:(?:real\s+|full\s+|first\s+)?name\s+is|(?:is|was)\s+(?:called|named|nicknamed|known\s+as)|goes\s+by"
+    r"|heisst|s'appelle|se\s+llama|si\s+chiama)\b"
+)
+_IS_A_NAME = re.compile(
+    rf"^\W*(?i:{_PERSON})\s+(?i:is|was|ist|est|es|è)\s+[A-ZÀ-Þ][\w'’.\-]*(?:[\s,]+[A-ZÀ-Þ][\w'’.\-]*){{0,4}}\W*$"  # nothing but capitals behind it
+)
 # Words of another voice than the third person, and words that state a gender; as written, lower case.
 _OTHER_VOICE = {
     "en": "i i'm i've i'd i'll me my mine myself we our us you your yours you're",
@@ -76,11 +88,13 @@ _ECHO_WORDS = 6  # so many words in a row from the template are no coincidence
 
 
 def instruction_like(sentence: str) -> bool:
-    """Whether `sentence` speaks to a model or about what one is to do, carries markup, or starts with an imperative."""
+    """Whether `sentence` speaks to a model or about what one is to do, says who the user is by name, carries markup, or
+    starts with an imperative.
+    """
     return (
         any(pattern.search(spelling) for spelling in spellings(sentence) for pattern in _instructions())
         or steers(sentence)
-        or bool(_MARKUP.search(sentence))
+        or bool(_MARKUP.search(sentence) or _IS_A_NAME.search(sentence))
         or neutralise(sentence) != sentence
     )
 
@@ -160,7 +174,7 @@ def _says(sentence: str, listed: str, records: Wording) -> bool:
 @cache
 def _instructions() -> tuple[re.Pattern[str], ...]:
     # Compiled when the first sentence is checked: most runs find every profile up to date and check none.
-    return re.compile(_ADDRESSES_A_MODEL, re.X | re.S), re.compile(_IMPERATIVE, re.X)
+    return re.compile(_ADDRESSES_A_MODEL, re.X | re.S), re.compile(_IMPERATIVE, re.X), re.compile(_NAMED)
 
 
 @cache
