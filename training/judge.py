@@ -195,7 +195,8 @@ def train(config: JudgeConfig, lessons: Lessons, folder: runs.Run) -> CausalMode
     trainer = JudgeTrainer(
         model=model.model,
         args=TrainingArguments(
-            per_device_train_batch_size=config.at_once, gradient_accumulation_steps=config.lessons // config.at_once,
+            per_device_train_batch_size=config.at_once,
+            gradient_accumulation_steps=config.lessons // config.at_once,
             **arguments,
         ),
         train_dataset=stream,
@@ -248,13 +249,11 @@ class Questions:
                 closed.append(tuple(place in wrong[:written] for place in range(len(asked))))
                 targets.append(target)
                 weights.append(1 / (len(asked) * (len(wrong) + 1)))
-        return cls(
-            tree=tree, nodes=tuple(nodes), closed=tuple(closed), targets=tuple(targets), weights=tuple(weights)
-        )
+        return cls(tree=tree, nodes=tuple(nodes), closed=tuple(closed), targets=tuple(targets), weights=tuple(weights))
 
 
 def loss_of(model: CausalModel, letters: Sequence[int], asked: Sequence[Questions]) -> tuple[Any, int, float]:
-    """The mean loss of lessons, a scalar with a gradient; the tokens read; the share of first answers that are right."""
+    """The mean loss of lessons, a scalar with a gradient; the tokens read; the share of right first answers."""
     import torch
 
     most = max(len(row) for one in asked for row in one.closed)

@@ -158,6 +158,8 @@ def test_settings_that_cannot_work_are_refused_with_what_to_do(place: Path) -> N
         refused(place, users=4, update_users=3)
     with pytest.raises(UsageError, match="colocate or server"):
         refused(place, vllm_mode="far")
+    with pytest.raises(UsageError, match="scale is 'some': expected one of group, batch, none"):
+        refused(place, scale="some")
     with pytest.raises(BackendUnavailableError, match="trl\\[vllm\\]"):
         run(refused(place, use_vllm=True), RewardConfig())
     with pytest.raises(UsageError, match="expected bump or blue"):

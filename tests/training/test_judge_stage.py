@@ -99,7 +99,8 @@ def test_a_lesson_can_be_learned(folders: tuple[Path, Path]) -> None:
 
 def arguments(folders: tuple[Path, Path], out: Path) -> list[str]:
     given = {
-        "model": folders[0], "data": folders[1], "out": out, "steps": STEPS, "lessons": 2, "candidates": 4,
+        "model": folders[0], "data": folders[1], "out": out, "steps": STEPS, "lessons": 4, "candidates": 4,
+        "at-once": 2, "workers": 1,
         "max-visible": 4, "hinted": 2, "learning-rate": 0.003, "save-every": 2, "log-every": 1, "test-users": 4,
         "compare": "bm25,listwise-generate",
     }  # fmt: skip

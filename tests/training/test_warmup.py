@@ -39,6 +39,7 @@ def arguments(folders: tuple[Path, Path], out: Path, **settings: object) -> list
     given = {
         "model": model, "data": data, "out": out, "steps": STEPS, "batch": 2, "learning_rate": 0.003,
         "save_every": 4, "log_every": 2, "validation_users": 4, "bfloat16": "false", "max_visible": 6,
+        "workers": 1,
     }  # fmt: skip
     flags = [[f"--{key.replace('_', '-')}", str(value)] for key, value in {**given, **settings}.items()]
     return [sys.executable, "-m", "training", "warmup", *(part for flag in flags for part in flag)]
