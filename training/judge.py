@@ -109,7 +109,7 @@ def run(config: JudgeConfig) -> dict[str, Any]:
         ModelError: the model cannot be opened.
         UsageError: a setting makes no sense, or `out` holds another run.
     """
-    settings = {k: v for k, v in as_json(config).items() if k != "out"}
+    settings = {k: v for k, v in as_json(config).items() if k not in ("out", "workers")}
     settings["prompt"] = PROMPT
     folder = runs.open_run(config.out, "judge", settings)
     if folder.summary is not None:

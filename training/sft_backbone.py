@@ -158,7 +158,7 @@ def run(config: SftConfig) -> dict[str, Any]:
     """
     check_single(STAGE)
     settings = as_json(config)
-    del settings["out"]
+    del settings["out"], settings["workers"]  # neither changes what comes out
     settings["profiles_sha256"] = [sha256_of(path) for path in config.profiles]
     if (config.out / "run.json").is_file() and (done := open_run(config.out, STAGE, settings).summary) is not None:
         say(f"{config.out} is finished")

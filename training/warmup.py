@@ -127,7 +127,7 @@ def run(config: WarmupConfig) -> dict[str, Any]:
     """
     check_single("warmup")
     settings = as_json(config)
-    settings.pop("out")
+    del settings["out"], settings["workers"]  # neither changes what comes out
     if (config.out / "run.json").is_file() and (done := open_run(config.out, "warmup", settings).summary) is not None:
         say(f"{config.out} is finished")
         return done
