@@ -59,7 +59,7 @@ def outcome(name: str, *, long: bool) -> Outcome:
     """Run a gate; one that fails itself has kept nothing, and the others are run all the same."""
     try:
         return cast("Outcome", importlib.import_module(f"tests.trust.{name}").run(long=long))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  (whatever it is, it must not cost what the other gates found)
         traceback.print_exc()
         failure = f"{type(error).__name__}: {error}"
         return Outcome(promise="?", test="the gate itself failed", tried=0, failures=[failure], planted={})

@@ -236,11 +236,11 @@ def run(operations: Sequence[Operation], amount: Amount, seed: int) -> dict[str,
             harness = Harness(operation, shim, Path(home).resolve())
             writes[operation.name] = harness.writes
 
-            def look(what: str, ended: Ended, problems: list[str]) -> None:
+            def look(what: str, ended: Ended, problems: list[str], name: str = operation.name) -> None:
                 done["trials"] += 1
                 done["killed" if ended.signal else "refused" if ended.refused else "survived"] += 1
                 done["injected"] += ended.injected
-                found.extend(f"{operation.name}, {what}: {p}" for p in problems)  # noqa: B023  (called in this turn)
+                found.extend(f"{name}, {what}: {p}" for p in problems)
 
             kills = max(share(amount.kills), harness.writes if amount.every else 0)
             for kinds, count in ((KILLS, kills), (FAULTS, share(amount.faults)), (CUTS, share(amount.cuts))):
