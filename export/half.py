@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bump_edge.errors import BackendUnavailableError, ModelError
+from bump_edge.errors import ModelError
+from export.checkpoint import missing
 
 SMALLEST = 4096
 """Numbers of a weight that is worth it; what is smaller, such as a norm, stays."""
@@ -29,9 +30,7 @@ def halve(path: Path) -> int:
         import onnx
         from onnx import TensorProto, helper, numpy_helper
     except ImportError as error:
-        raise BackendUnavailableError(
-            f"export needs {error.name}, which is not installed: pip install 'bump-edge[export]'"
-        ) from None
+        raise missing(error) from None
     model = onnx.load(path)
     weights: list[Any] = []
     casts = []

@@ -10,7 +10,7 @@ Departs from the paper in:
 * the judge: any of `training.opening`; the paper's is Qwen3-4B served by vLLM (``served``);
 * advantages: `scale` = none leaves them as the rewards are. Divided by the spread of its group, a user whose profiles
   all say the same teaches the noise of wording as loudly as another one teaches what tells users apart: measured on
-  SmolLM2, profiles fell to one sentence that way, although longer ones earned more (README.md has the figures);
+  SmolLM2, profiles fell to one sentence that way, on office although longer ones earned more (README.md);
 * the stream: windows cut at random points of a history, a share of them in update mode (`training.batches`);
 * speed, not result: in one process a prompt is read once for its G profiles, in sampling (`training.rollouts`) and in
   the update (`training.policy`). With several processes TRL reads it G times, because gradients are then gathered by
