@@ -15,6 +15,9 @@ from bump_edge.backends.extractive.things import QUALIFIERS, is_thing
 from bump_edge.text import fold, sentences, stems, stopwords, word_set, words
 
 _SHORT = 5  # words of a name
+_TITLE = 8  # words of a title, its year not counted: cut short it would be another's
+TITLED = frozenset(("rate", "watch", "read", "play"))
+"""Acts of which the items are works with titles."""
 
 
 def names_of(group: Group, entries: Sequence[Entry]) -> list[str]:
@@ -22,6 +25,9 @@ def names_of(group: Group, entries: Sequence[Entry]) -> list[str]:
     if group.counted:
         inside = {e.position for e in entries}
         return [n.text for n in group.names if n.positions & inside and word_count(n.text) <= _SHORT]
+    if group.act in TITLED:
+        titles = {title: None for entry in reversed(entries) if (title := title_of(entry))}
+        return list(titles)
     if group.act == "review" or not any(e.item for e in entries):
         return _about(entries)
     found: dict[str, str] = {}
@@ -30,6 +36,16 @@ def names_of(group: Group, entries: Sequence[Entry]) -> list[str]:
         if name and ends_well(name) and speakable(name):
             found.setdefault(fold(name), name)
     return list(found.values())
+
+
+def title_of(entry: Entry) -> str:
+    """A work's title with its year, where the log has that: it tells two of a name apart, and what somebody likes."""
+    item = entry.item
+    if item is None or entry.written or not item.name or item.descriptive or word_count(item.name) > _TITLE:
+        return ""
+    if not (ends_well(item.name) and speakable(item.name)):
+        return ""
+    return f"{item.name} ({item.year})" if item.year else item.name
 
 
 def _short_name(entry: Entry) -> str:
@@ -63,6 +79,7 @@ _NO_NAME = (
     """
     )
 )
+_NOT_SPOKEN_OF = GENERIC | PREPOSITIONS | VERBS | (_NO_NAME - ASPECTS)
 _SLANG = word_set("writing letter skin month ipad puppy baby travel ball head hand floor house room bear wheel monster")
 _NO_HEAD = VAGUE_HEADS | ASPECTS | GENERIC | VERBS
 
@@ -103,6 +120,28 @@ def things_of(text: str) -> list[str]:
         if longer is not None:
             score[longer] += score.pop(phrase)
     return [phrase for phrase, found in score.most_common() if found >= 2]
+
+
+def recurring_words(entries: Sequence[Entry]) -> list[str]:
+    """What several texts speak of, the most shared first: things and their aspects in small letters, and names."""
+    said: Counter[str] = Counter()
+    shown: dict[str, Counter[str]] = {}
+    for entry in entries:
+        inside = " ".join(" ".join(sentence.split()[1:]) for sentence in sentences(entry.text[:1200]))
+        shouts = sum(c.isupper() for c in inside) > 0.2 * max(1, len(inside))
+        found: set[str] = set()
+        for word in words(inside):
+            folded = fold(word)
+            name = word[:1].isupper() and not shouts
+            plain = len(folded) < 3 or not folded.isalpha() or folded in _NOT_SPOKEN_OF or folded in stopwords("en")
+            if plain or not (name or is_thing(folded) or folded in ASPECTS):
+                continue
+            key = " ".join(stems(word)) or folded
+            found.add(key)
+            shown.setdefault(key, Counter())[word if name else folded] += 1
+        said.update(found)
+    least = max(2, round(0.2 * len(entries)))
+    return [shown[key].most_common(1)[0][0] for key, count in said.most_common(12) if count >= least]
 
 
 def named(text: str) -> list[str]:

@@ -21,13 +21,13 @@ from bump_edge.backends.extractive.reading import Entry, read
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, sentences, stems, words
 from bump_edge.types import HistoryStats
-from training.findings import named, names_of
+from training.findings import TITLED, named, names_of, recurring_words, title_of
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A sentence, and what it is for: ``main``, ``also``, ``lately``, ``returns``, ``platforms``, ``habit``, ``own``,
-    or ``rating:`` and the style.
+    """A sentence, and what it is for: ``labels``, ``main``, ``also``, ``lately``, ``returns``, ``platforms``,
+    ``often``, ``habit``, ``own``, or ``rating:`` and the style.
     """
 
     kind: str
@@ -39,6 +39,7 @@ class _Words:
     main: tuple[str, ...]
     also: tuple[str, ...]
     lately: tuple[str, ...]
+    labels: tuple[str, ...] = ()
 
 
 _WORDS: Mapping[str, _Words] = {
@@ -58,10 +59,35 @@ _WORDS: Mapping[str, _Words] = {
         also=("Also listens to {x}.", "Others played often are {x}.", "Also plays {x}.", "Among the rest are {x}."),
         lately=("Lately listens to {x}.", "Recently listened to {x}."),
     ),
+    "rate": _Words(
+        main=("Has rated {x}.", "Titles include {x}.", "Among the titles are {x}."),
+        also=("Has also rated {x}.", "Other titles include {x}.", "Among the others are {x}."),
+        lately=("Lately rated {x}.", "Most recently rated {x}.", "The latest ratings are of {x}."),
+        labels=("Rates mostly {x}.", "Rates mainly {x}.", "Most ratings are of {x}."),
+    ),
+    "watch": _Words(
+        main=("Watches {x}.", "Has watched {x}.", "Titles include {x}."),
+        also=("Also watches {x}.", "Has also watched {x}.", "Other titles include {x}."),
+        lately=("Lately watches {x}.", "Recently watched {x}.", "Most recently watched {x}."),
+        labels=("Watches mostly {x}.", "Watches mainly {x}.", "Prefers to watch {x}."),
+    ),
+    "read": _Words(
+        main=("Reads {x}.", "Has read {x}.", "Titles include {x}."),
+        also=("Also reads {x}.", "Has also read {x}.", "Other titles include {x}."),
+        lately=("Lately reads {x}.", "Recently read {x}.", "Most recently read {x}."),
+        labels=("Reads mostly {x}.", "Reads mainly {x}.", "Reads above all {x}."),
+    ),
+    "play": _Words(
+        main=("Plays {x}.", "Has played {x}.", "Titles include {x}."),
+        also=("Also plays {x}.", "Has also played {x}.", "Other titles include {x}."),
+        lately=("Lately plays {x}.", "Recently played {x}.", "Most recently played {x}."),
+        labels=("Plays mostly {x}.", "Plays mainly {x}.", "Plays above all {x}."),
+    ),
 }  # fmt: skip
 _RETURNS = ("Keeps coming back to {x}.", "Often comes back to {x}.", "Returns again and again to {x}.")
 _PLATFORMS = ("Buys mostly for {x}.", "Most purchases are for {x}.", "Mainly buys for {x}.")
 _SOME_PLATFORMS = ("Often buys for {x}.", "Many purchases are for {x}.")
+_MENTIONS = ("Often mentions {x}.", "Keeps mentioning {x}.", "Mentions again and again {x}.")
 _CALLS = ("Often calls things {x}.", "Keeps calling things {x}.")
 _RATINGS: Mapping[str, tuple[str, ...]] = {
     "same": ("Rates everything {n}.", "Gives everything a rating of {n}.", "Every rating is {n}."),
@@ -69,6 +95,9 @@ _RATINGS: Mapping[str, tuple[str, ...]] = {
     "strict": ("Rates strictly{tail}.", "Gives low ratings{tail}.", "Ratings are low{tail}."),
     "range": ("Ratings range from {low} to {high}{tail}.", "Gives ratings from {low} to {high}{tail}."),
 }
+_ERA = "Most date from the {x}s."
+_HIGHEST = ("The highest rated include {x}.", "Rates highest {x}.", "The best ratings go to {x}.")
+_LOWEST = ("The lowest rated include {x}.", "Rates lowest {x}.", "The worst ratings go to {x}.")
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
 _LEAST, _MOST = 30, 58  # words of a target
@@ -87,10 +116,12 @@ def draft(prompt: Prompt, chance: random.Random) -> list[Draft]:
         return _own(prompt, chance)
     group = groups[0]
     page = _Page(prompt, chance, min(chance.randint(_LEAST, _MOST), prompt.max_words - 1))
+    # first what is rated best and worst: a name is said once, and there it says more
+    titles = _of_titles(page, entries) if group.act in TITLED else []
     drafts = _content(page, group, entries)
     if not drafts:
         return _own(prompt, chance)
-    return _ordered([*drafts, *_habits(page, group, entries)], chance)
+    return _ordered([*drafts, *titles, *_habits(page, group, entries)], chance)
 
 
 def rewrite(prompt: Prompt, old: Sequence[Draft], chance: random.Random) -> list[Draft]:
@@ -221,6 +252,8 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     newer = names_of(group, [e for e in entries if border is not None and e.position >= border])
     older = [n for n in names if n not in newer]
     out: list[Draft] = []
+    if table.labels and sum(bool(e.labels) for e in entries) >= 0.5 * len(entries):
+        out += page.sentence("labels", table.labels, [p.text for p in group.labels], 4)
     facets = [p for p in group.facets() if not group.described][:3]
     if facets and group.act == "buy" and chance.random() < 0.8:
         covered = {p for f in facets for p in f.positions}
@@ -258,6 +291,7 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
 def _subjects(entries: Sequence[Entry], subjects: Sequence[str], page: _Page) -> tuple[list[Draft], list[Draft]]:
     table = _WORDS["review"]
     main = page.sentence("main", table.main, subjects, page.chance.randint(5, 9))
+    main += page.sentence("often", _MENTIONS, recurring_words(entries), page.chance.randint(5, 9))
     spoken: Counter[str] = Counter()
     for entry in entries:
         spoken.update(dict.fromkeys(named(entry.text), 1))
@@ -278,12 +312,30 @@ def _habits(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:
     if rated is not None and chance.random() < 0.5:
         out += page.rating(rated)
     judged = [p.text for p in group.judgements][:3]
-    if judged and chance.random() < 0.5:
+    if judged and chance.random() < 0.7:
         out += page.sentence("habit", _CALLS, judged, 3)
     kind, months = habits.rhythm(entries)
     if kind == "season" and chance.random() < 0.4:
         text = f"Active mostly in {listed([_MONTHS[m - 1] for m in months])}."
         out += [Draft("habit", text)] if page.room >= word_count(text) else []
+    return out
+
+
+def _of_titles(page: _Page, entries: Sequence[Entry]) -> list[Draft]:
+    chance, rated = page.chance, habits.ratings(entries, page.prompt.stats)
+    out: list[Draft] = []
+    era = habits.decade(entries)
+    text = _ERA.format(x=era)
+    # the checks let a sentence of nothing but relations stand where the log has times
+    if era is not None and any(e.day for e in entries) and chance.random() < 0.6 and word_count(text) <= page.room:
+        page.room -= word_count(text)
+        out.append(Draft("habit", text))
+    if rated is None:
+        return out
+    for wordings, positions in ((_HIGHEST, rated.high_positions), (_LOWEST, rated.low_positions)):
+        names = [title for e in entries if e.position in positions and (title := title_of(e))]
+        if chance.random() < 0.4:
+            out += page.sentence("habit", wordings, names, 3)
     return out
 
 

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bump_edge.backends.extractive.reading import read
 from bump_edge.errors import EmptyHistoryError, UsageError
 from bump_edge.profiler.checks import check
 from bump_edge.types import Interaction
 from tests.training.planted import name_of, rare_words, rows
-from training.findings import named, things_of
+from training.findings import named, recurring_words, things_of
 from training.histories import User, prompt_of
 from training.teaching import UPDATE, WRITE, Lesson, Teacher
 from training.wording import draft, listed, text_of
@@ -184,3 +185,47 @@ def test_other_wordings_answer_the_same_prompt_truly_and_do_not_depend_on_what_w
         alone = Teacher(users, lesson, lambda text: len(text.split())).example(number, 2)
         assert (alone.target, alone.prompt) == (asked[2].target, asked[2].prompt)
     assert several > 6
+
+
+FILMS = ("Winter Ferry, The (1994)", "Salt Harbour (1996)", "Moth, A (1991)", "Paper Engine (1992)",
+         "Last Orchard (1999)", "Quiet Bell (1998)", "Glass Tram, The (1993)", "North Quay (1995)")  # fmt: skip
+
+
+def test_films_are_named_with_their_years_and_by_their_genres() -> None:
+    log = [
+        Interaction(
+            user_id="f",
+            type="rating",
+            item=item,
+            rating=float(1 + at % 5),
+            timestamp=day(at),
+            meta={"genres": ["Crime", "Drama"]},
+        )
+        for at, item in enumerate(FILMS)
+    ]
+    prompt = prompt_of(log)
+    written = [draft(prompt, random.Random(seed)) for seed in range(30)]
+    for drafts in written:
+        found = check(text_of(drafts), prompt)
+        assert not found.dropped, drafts
+        assert "labels" in {d.kind for d in drafts}
+        assert "crime" in drafts[[d.kind for d in drafts].index("labels")].text
+    text = " ".join(text_of(drafts) for drafts in written)
+    assert "The Winter Ferry (1994)" in text
+    assert "A Moth (1991)" in text
+    assert "Ferry, The" not in text
+    assert "Most date from the 1990s." in text
+    lowest = {d.text for drafts in written for d in drafts if "owest" in d.text or "worst" in d.text}
+    assert lowest
+    assert all("The Winter Ferry (1994)" in text or "Quiet Bell (1998)" in text or "Salt" in text for text in lowest)
+
+
+def test_words_that_reviews_share_are_named_and_those_of_one_are_not() -> None:
+    texts = (
+        "Fine. The tone of my Telecaster is warm and the volume is right.",
+        "OK. My Telecaster has a better tone now. I like how it looks.",
+        "Well. The battery lasts and the tone stays.",
+        "GREAT. I LOVE THE BATTERY OF THIS ZORBLAX AND THE ZORBLAX LOVES ME.",
+    )
+    log = [Interaction(user_id="r", type="review", text=text) for text in texts]
+    assert recurring_words(read(log)) == ["tone", "Telecaster", "battery"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -217,7 +218,9 @@ def listening(author: Author, interest: Interest) -> Row:
 
 
 def films(author: Author, interest: Interest) -> Row:
-    """A film, or an episode of a series."""
+    """A film, or an episode of a series; in one form as a catalogue lists films, with year and plain genres."""
+    if author.persona.look == 2:
+        return _filed(author, interest)
     chance = author.chance
     director = interest.maker(chance)
     serial = chance.random() < 0.35
@@ -234,6 +237,20 @@ def films(author: Author, interest: Interest) -> Row:
     return author.row("film", item=title, text=note, rating=rating,
                       genre=interest.label if author.often() else None,
                       director=None if serial else director)  # fmt: skip
+
+
+_ARTICLE = re.compile(r"^(The|A|An) (.+)$")
+
+
+def _filed(author: Author, interest: Interest) -> Row:
+    chance = author.chance
+    title = interest.title(interest.maker(chance), chance, again=0.05)
+    if author.persona.rich > 0.3:  # in two catalogues of three, the article behind
+        title = _ARTICLE.sub(r"\2, \1", title)
+    year = min(2023, max(1930, round(chance.gauss(interest.year, 7))))
+    genres = tuple(g.capitalize() for g in interest.filed if chance.random() < 0.8) or (interest.filed[0].capitalize(),)
+    rating = author.rated(interest, always=author.persona.rich > 0.3)[0]
+    return author.row("film", item=f"{title} ({year})", rating=rating, genre=genres)
 
 
 def books(author: Author, interest: Interest) -> Row:

@@ -38,6 +38,8 @@ class Interest:
         town: where most of it happens.
         culture: the language that its names sound like.
         named: how its makers are named, as the table says.
+        filed: of films, the plain genres that a catalogue files them under.
+        year: of films, the middle of the years that they are from.
         weight: how much of the person's time, > 0.
         since, until: the part of the history in which it is there, 0 to 1.
         rated: what is added to the person's ratings here, in fifths of the scale.
@@ -59,6 +61,8 @@ class Interest:
     town: str
     culture: str = "en"
     named: str = ""
+    filed: tuple[str, ...] = ()
+    year: int = 0
     weight: float = 1.0
     since: float = 0.0
     until: float = 1.0
@@ -136,7 +140,9 @@ def draw(universe: str, language: str, taken: Sequence[str], chance: random.Rand
         places=tuple(names.place(chance, culture, _venue(universe, chance)) for _ in range(2)),
         town=town,
         culture=culture,
-        named=extra,
+        named=extra if universe == "music" else "",
+        filed=tuple(extra.split()) if universe == "film" else (),
+        year=chance.randint(1955, 2018) if universe == "film" else 0,
         rated=chance.gauss(0, 0.3),
         weight=weight,
     )

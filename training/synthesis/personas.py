@@ -24,7 +24,7 @@ MIXED = "mixed"
 _MIXED_SHARE = 0.38
 _KINDS = {
     "searches": 1.4, "posts": 1.3, "messages": 1.3, "notes": 0.7, "shopping": 1.3, "visits": 1.0, "articles": 1.1,
-    "videos": 0.9, "listening": 1.3, "films": 0.9, "books": 1.0, "gaming": 0.8, "cooking": 0.8, "code": 0.7,
+    "videos": 0.9, "listening": 1.3, "films": 2.6, "books": 1.0, "gaming": 0.8, "cooking": 0.8, "code": 0.7,
     "apps": 1.0, "workouts": 0.8,
 }  # fmt: skip
 _ENGLISH = 0.78
@@ -108,9 +108,11 @@ class Persona:
         """The kind of app that the log is of, or `MIXED`."""
         return next(iter(self.kinds)) if len(self.kinds) == 1 else MIXED
 
-    def labelled(self, key: str, value: str | float | int) -> dict[str, object]:
-        """A field of `meta` as this person's apps write it."""
+    def labelled(self, key: str, value: str | float | int | Sequence[str]) -> dict[str, object]:
+        """A field of `meta` as this person's apps write it; several values are a list everywhere."""
         name = self.keys[key]
+        if not isinstance(value, (str, float, int)):
+            return {name: list(value)}
         return {name: [value] if name in _LISTS else value}
 
 
