@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -111,26 +111,31 @@ def open_run(out: Path, stage: str, settings: Mapping[str, Any]) -> Run:
         UsageError: the folder holds something else, or a run with other settings.
     """
     path = out / "run.json"
-    if path.is_file():
-        known = orjson.loads(path.read_bytes())
-        if known.get("format") != FORMAT or known.get("stage") != stage:
-            raise UsageError(f"{out} holds a run of {known.get('stage')!r}: give another out for {stage}")
-        wanted = orjson.loads(orjson.dumps(dict(settings)))
-        different = sorted(k for k in {*wanted, *known["settings"]} if wanted.get(k) != known["settings"].get(k))
-        if different:
-            key = different[0]
-            raise UsageError(
-                f"{out} holds a run with {key} = {known['settings'].get(key)!r}, not {wanted.get(key)!r}: give another "
-                "out, or the settings that it began with",
-                details={"keys": different},
-            )
-    else:
-        if out.exists() and any(out.iterdir()):
-            raise UsageError(f"{out} exists and is no run: give another out, or remove it")
-        out.mkdir(parents=True, exist_ok=True)
-        row = {"format": FORMAT, "stage": stage, "settings": dict(settings)}
-        replace_file(path, orjson.dumps(row, option=orjson.OPT_INDENT_2) + b"\n")
+    wanted = {"format": FORMAT, "stage": stage, "settings": orjson.loads(orjson.dumps(dict(settings)))}
+    known = orjson.loads(path.read_bytes()) if path.is_file() else None
+    if known == wanted:
+        return Run(out, stage)
+    # a run that ended before it wrote anything, of a wrong path say, holds nothing to go on with
+    if out.exists() and any(found != path for found in out.iterdir()):
+        _refuse(out, known, wanted)
+    out.mkdir(parents=True, exist_ok=True)
+    replace_file(path, orjson.dumps(wanted, option=orjson.OPT_INDENT_2) + b"\n")
     return Run(out, stage)
+
+
+def _refuse(out: Path, known: Any, wanted: Mapping[str, Any]) -> NoReturn:
+    if known is None:
+        raise UsageError(f"{out} exists and is no run: give another out, or remove it")
+    if known.get("format") != FORMAT or known.get("stage") != wanted["stage"]:
+        raise UsageError(f"{out} holds a run of {known.get('stage')!r}: give another out for {wanted['stage']}")
+    before, now = known["settings"], wanted["settings"]
+    different = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
+    key = different[0]
+    raise UsageError(
+        f"{out} holds a run with {key} = {before.get(key)!r}, not {now.get(key)!r}: give another out, or the settings "
+        "that it began with",
+        details={"keys": different},
+    )
 
 
 def replace_file(path: Path, data: bytes) -> None:

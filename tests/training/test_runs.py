@@ -10,7 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from bump_edge.errors import UsageError
 from training.judges import Bm25Judge, CandidateList
+from training.runs import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +46,18 @@ def test_a_checkpoint_is_whole_when_the_last_process_has_written(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     written = orjson.loads((tmp_path / "checkpoint-1" / "complete.json").read_bytes())
     assert written == {"rng_state_0.pth": 5, "rng_state_1.pth": 500}
+
+
+def test_a_run_that_wrote_nothing_may_begin_again_with_other_settings(tmp_path: Path) -> None:
+    open_run(tmp_path, "grpo", {"model": "a typo"})
+    run = open_run(tmp_path, "grpo", {"model": "right"})
+    run.log({"step": 1})
+    assert open_run(tmp_path, "grpo", {"model": "right"}).rows() == [{"step": 1}]
+    with pytest.raises(UsageError, match="model = 'right', not 'another'"):
+        open_run(tmp_path, "grpo", {"model": "another"})
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(UsageError, match="exists and is no run"):
+        open_run(tmp_path, "grpo", {"model": "right"})
 
 
 def asked(query: str, *candidates: str) -> CandidateList:
