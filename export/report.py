@@ -2,12 +2,14 @@
 
     python -m export report --model CHECKPOINT --artefact FOLDER… --data HISTORIES --out FOLDER
 
-Everything is measured in one run, see `export.verify`. The default is the smallest artefact whose profiles lose at most
-`tolerance` of the summed NDCG under every judge; where none does, the one that loses least.
+Everything is measured in one run, see `export.verify`; the same command after a kill goes on with what it had. The
+default is the smallest artefact whose profiles lose at most `tolerance` of the summed NDCG under every judge; where
+none does, the one that loses least.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from export.progress import say
 from export.verify import MeasureOptions, measure_all
 
 TABLE, FIGURES, PLOT = "report.md", "report.json", "report.png"
+KEPT = ".measured"
+"""What was measured, until the report is written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +56,7 @@ def run(options: ReportOptions) -> dict[str, Any]:
     """Measure, write the report; returns what the command prints. For the errors see `export.verify.run`."""
     if (options.out / FIGURES).exists() and not options.force:
         raise UsageError(f"there is a report in {options.out} already: replace it with --force")
-    variants = measure_all(options, options.artefact)
+    variants = measure_all(options, options.artefact, keep=options.out / KEPT)
     fastest = max(row.get("tokens_per_s", 0.0) for row in variants.values())
     for row in variants.values():
         row["relative_speed"] = round(row.get("tokens_per_s", 0.0) / fastest, 3) if fastest else None
@@ -77,6 +81,7 @@ def run(options: ReportOptions) -> dict[str, Any]:
     else:
         replace_file(options.out / PLOT, picture)
     replace_file(options.out / FIGURES, orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
+    shutil.rmtree(options.out / KEPT)
     return {**summary, "out": str(options.out)}
 
 

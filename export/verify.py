@@ -10,6 +10,7 @@ artefact's manifest, where `bump-edge models` shows them.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from bump_edge.backends.chat import messages_of
 from bump_edge.errors import ModelCorruptError, ModelNotFoundError, UsageError
 from bump_edge.models.manifest import ModelManifest, check_hashes, read_manifest
 from bump_edge.models.registry import model_path
-from export.artefact import stamp
+from export.artefact import replace_file, stamp
 from export.checkpoint import load_model, load_tokenizer, plain
 from export.corpus import histories_of, prompts_of
 from export.measuring import Spec, measure
@@ -110,25 +111,33 @@ def run(options: VerifyOptions) -> dict[str, Any]:
     return {"artefact": str(options.artefact), "source": options.model.name, "figures": figures}
 
 
-def measure_all(options: MeasureOptions, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """The figures of each artefact by its name, which also go into its manifest; see `run` for the errors."""
+def measure_all(
+    options: MeasureOptions, folders: Sequence[Path], keep: Path | None = None
+) -> dict[str, dict[str, Any]]:
+    """The figures of each artefact by its name, which also go into its manifest.
+
+    Args:
+        options: with what.
+        folders: the artefacts.
+        keep: a folder for what takes longest, next tokens and profiles: after a kill it is not measured again, if it is
+            of the same files and options. Speeds are, all of them, since they hold against each other in one run alone.
+            None keeps nothing.
+
+    Raises:
+        ModelNotFoundError, ModelCorruptError, UsageError, ModelError: see `run`.
+    """
     source = look_at(options.model, options.base)
     devices = [look_at_device(folder, source) for folder in folders]
     names = [device.manifest.name for device in devices]
     if len(set(names)) != len(names):
         raise UsageError(f"the artefacts are called {', '.join(names)}: expected names that differ; see --name")
     with _scratch() as scratch:
+        kept = _Kept((keep or scratch / "kept") / _identity(source, options))
         checkpoint = plain(source, scratch)
         histories = scratch / "histories.jsonl"
         _write_histories(options, histories)
-        logits = scratch / "logits"
-        write_source_logits(source, options, histories, logits)
-        figures: list[dict[str, Any]] = []
-        for device in devices:
-            say(f"{device.manifest.name}: next tokens")
-            compared = measure(_spec(device, options, histories, source_logits=str(logits)))
-            figures.append({"bytes": device.manifest.size, **compared})
-        shutil.rmtree(logits)
+        compared = _compared(source, options, devices, histories, scratch / "logits", kept)
+        figures = [{"bytes": d.manifest.size, **found} for d, found in zip(devices, compared, strict=True)]
         rounds = []
         for number in range(options.rounds):
             say(f"speed, round {number + 1} of {options.rounds}")
@@ -139,7 +148,7 @@ def measure_all(options: MeasureOptions, folders: Sequence[Path]) -> dict[str, d
                 found[key] = median(values) if values else None
         if options.users:
             writers = [at for at, device in enumerate(devices) if device.manifest.extra.get("kind") == "profiler"]
-            judged = _quality(checkpoint, options, [devices[at] for at in writers], scratch / "profiles")
+            judged = _quality(checkpoint, options, [devices[at] for at in writers], scratch / "judged", kept)
             for at, quality in zip(writers, judged, strict=True):
                 figures[at] |= quality
     told = {name: _rounded(found) for name, found in zip(names, figures, strict=True)}
@@ -222,22 +231,79 @@ def _write_histories(options: MeasureOptions, path: Path) -> None:
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
 
-def _quality(checkpoint: Path, options: MeasureOptions, devices: Sequence[Device], out: Path) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A folder of what was measured."""
+
+    folder: Path
+
+    def of(self, device: Device) -> Path:
+        """The place of an artefact's files, by their hashes."""
+        files = sorted((f.name, f.sha256) for f in device.manifest.files)
+        return self.folder / hashlib.sha256(orjson.dumps(files)).hexdigest()[:16]
+
+
+def _identity(source: Source, options: MeasureOptions) -> str:
+    """Names what next tokens and profiles depend on, beside the artefact."""
+    with options.data.open("rb") as content:
+        data = hashlib.file_digest(content, "sha256").hexdigest()
+    rest = [options.tokens, options.users, options.split, options.visible, options.max_words, options.max_tokens]
+    return hashlib.sha256(orjson.dumps([source.sha256, data, *rest])).hexdigest()[:16]
+
+
+def _compared(
+    source: Source, options: MeasureOptions, devices: Sequence[Device], histories: Path, logits: Path, kept: _Kept
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for device in devices:
+        path = kept.of(device) / "compared.json"
+        if path.is_file():
+            say(f"{device.manifest.name}: next tokens, measured before")
+        else:
+            if not logits.exists():
+                write_source_logits(source, options, histories, logits)
+            say(f"{device.manifest.name}: next tokens")
+            measured = measure(_spec(device, options, histories, source_logits=str(logits)))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, orjson.dumps(measured))
+        found.append(orjson.loads(path.read_bytes()))
+    shutil.rmtree(logits, ignore_errors=True)
+    return found
+
+
+def _quality(
+    checkpoint: Path, options: MeasureOptions, devices: Sequence[Device], out: Path, kept: _Kept
+) -> list[dict[str, Any]]:
     """NDCG of the profiles of each, and its gain over the checkpoint's, paired by user."""
     if not devices:
         return []
-    compare = ",".join(f"{device.manifest.name}={device.path.resolve()}" for device in devices)
-    told = summary_of(
+    own = _written("the checkpoint", checkpoint, options, kept.folder / "checkpoint")
+    others = [_written(d.manifest.name, d.path, options, kept.of(d) / "profiles") for d in devices]
+    compare = ",".join(f"{d.manifest.name}={written}" for d, written in zip(devices, others, strict=True))
+    told = _evaluate(options, out, "--profiles", str(own), "--judges", ",".join(options.judges), "--compare", compare)
+    return [_quality_of(told, device.manifest.name) for device in devices]
+
+
+def _written(name: str, model: Path, options: MeasureOptions, out: Path) -> Path:
+    """The file of the profiles that `model` writes; written now, unless `out` has it whole."""
+    if (out / "evaluation.json").is_file():  # which the stage writes last
+        say(f"{name}: profiles, written before")
+    else:
+        _evaluate(options, out, "--model", str(model.resolve()), "--judges", "bm25")  # the cheapest: nobody reads it
+    return out / "profiles.jsonl"
+
+
+def _evaluate(options: MeasureOptions, out: Path, *more: str) -> dict[str, Any]:
+    return summary_of(
         "evaluating the profiles",
         [
-            "training", "evaluate", "--data", str(options.data.resolve()), "--model", str(checkpoint.resolve()),
-            "--users", str(options.users), "--split", options.split, "--judges", ",".join(options.judges),
-            "--baselines", "", "--compare", compare, "--visible", str(options.visible),
-            "--max-words", str(options.max_words), "--max-tokens", str(options.max_tokens), "--out", str(out),
+            "training", "evaluate", "--data", str(options.data.resolve()), "--users", str(options.users),
+            "--split", options.split, "--baselines", "", "--visible", str(options.visible),
+            "--max-words", str(options.max_words), "--max-tokens", str(options.max_tokens), "--out", str(out.resolve()),
+            *more,
         ],
         progress=True,
     )  # fmt: skip
-    return [_quality_of(told, device.manifest.name) for device in devices]
 
 
 def _quality_of(told: Mapping[str, Any], name: str) -> dict[str, Any]:

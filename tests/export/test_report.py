@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ from export import gguf, onnx
 from export.agreement import Agreement, divergence, greedy_agreement
 from export.gguf import GgufOptions
 from export.onnx import OnnxOptions
-from export.processes import summary_of
+from export.processes import ROOT, summary_of
 from export.report import ReportOptions, default_of
 from export.report import run as report
 from export.verify import VerifyOptions
@@ -98,6 +103,34 @@ def test_a_report_tells_exports_apart_and_the_manifest_and_models_show_it(home: 
     assert added.returncode == 0, added.stderr
     assert orjson.loads(added.stdout)["manifest"]["figures"]["kl"] == rows["q4"]["kl"]
     assert f"kl {rows['q4']['kl']}" in cli.run(tmp_path / "home", "models", "list").stdout.decode()
+
+
+def test_a_report_that_was_killed_goes_on(home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out, artefacts = tmp_path / "report", tuple(home / name for name in ("f32", "q4"))
+    options = {**SMALL, "model": home / "model", "data": home / "made.jsonl", "artefact": artefacts, "out": out}
+    code = f"from pathlib import *; from export.report import *; run(ReportOptions(**{options!r}))"
+    begun = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(out.glob(".measured/*/checkpoint/evaluation.json")) and time.monotonic() < deadline:
+        assert begun.poll() is None
+        time.sleep(0.02)
+    os.killpg(begun.pid, signal.SIGKILL)
+    begun.wait()
+    assert not (out / "report.json").exists()
+    capfd.readouterr()
+    rows = report(ReportOptions(**options))["variants"]
+    said = capfd.readouterr().err
+    for name in ("f32", "q4"):
+        assert f"{name}: next tokens, measured before" in said
+    assert "the checkpoint: profiles, written before" in said
+    assert rows["f32"]["kl"] < 1e-4 < rows["q4"]["kl"]
+    assert rows["f32"]["ndcg_bm25_gain"] == 0
+    assert sorted(path.name for path in out.iterdir() if path.suffix != ".png") == ["report.json", "report.md"]
+    # other options, or another file, are another measurement
+    report(ReportOptions(**{**options, "tokens": 50, "force": True}))
+    assert "before" not in capfd.readouterr().err
 
 
 def test_verify_measures_a_lora_and_a_judge_writes_no_profiles(home: Path, tmp_path: Path) -> None:
