@@ -120,6 +120,8 @@ def _onnx(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--provider", help="cpu (the default) or cuda")
     parser.add_argument("--block-size", type=int, help="of int4 and int8: 16, 32 (the default), 64, 128 or 256")
     parser.add_argument("--accuracy-level", type=int, help="of int4 and int8: 1 to 4; by default the builder's")
+    parser.add_argument("--algorithm", help="of int4 and int8: rtn (the default) or k_quant")
+    parser.add_argument("--mixed", action="store_true", default=None, help="of int4: what is most sensitive in int8")
     if parser.prog.endswith(" onnx"):
         parser.add_argument("--kind", choices=KINDS, help="what the model is for")
 

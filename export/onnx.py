@@ -2,10 +2,12 @@
 
 The builder appends to ``sys.path`` and prints as it likes, so it runs as a process of its own. Precisions, of builder
 0.18: ``fp32`` and ``fp16`` are the numbers of weights and activations (on the CPU ``fp16`` those of weights alone, see
-`export.half`); ``int4`` and ``int8`` quantise weights alone, in blocks of `block_size` along their inputs, symmetric,
-round to nearest (operator MatMulNBits with 4 or 8 bits), with activations in float32 on the CPU and float16 on CUDA.
-`accuracy_level` says in what numbers such a product may be computed: 1 float32, 2 float16, 3 bfloat16, 4 int8. The
-device must have the provider that the folder was built for.
+`export.half`); ``int4`` and ``int8`` quantise weights alone, in blocks of `block_size` along their inputs (operator
+MatMulNBits with 4 or 8 bits), with activations in float32 on the CPU and float16 on CUDA: rounded to nearest,
+symmetric, or by `algorithm` ``k_quant``, which searches each block's scale and offset for the least error; with `mixed`
+the products that an int4 model is most sensitive to are left in int8. `accuracy_level` says in what numbers such a
+product may be computed: 1 float32, 2 float16, 3 bfloat16, 4 int8. The device must have the provider that the folder was
+built for.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ PRECISIONS = ("fp32", "fp16", "int8", "int4")
 PROVIDERS = ("cpu", "cuda")
 BLOCK_SIZES = (16, 32, 64, 128, 256)
 ACCURACY_LEVELS = (1, 2, 3, 4)
+ALGORITHMS = ("rtn", "k_quant")
+MIXED = "last_matmul:int8,mixed_layers:int8"
+"""In the builder's words: the head, the first and last eighth of the layers, and what llama.cpp spares in the rest."""
 ARCHITECTURES = (
     "ErnieForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM", "GemmaForCausalLM", "GraniteForCausalLM",
     "LlamaForCausalLM", "MistralForCausalLM", "OlmoForCausalLM", "Phi3ForCausalLM", "PhiForCausalLM",
@@ -49,17 +54,24 @@ class OnnxOptions(ExportOptions):
         provider: what runs it: ``cpu`` or ``cuda``.
         block_size: of int4 and int8: weights that share a scale, one of `BLOCK_SIZES`.
         accuracy_level: of int4 and int8: one of `ACCURACY_LEVELS`; by default the builder's, 4 on the CPU.
+        algorithm: of int4 and int8: one of `ALGORITHMS`.
+        mixed: of int4: whether what is most sensitive is int8.
     """
 
     precision: str = "int4"
     provider: str = "cpu"
     block_size: int = 32
     accuracy_level: int | None = None
+    algorithm: str = "rtn"
+    mixed: bool = False
 
     def __post_init__(self) -> None:
         check_one_of("precision", self.precision, PRECISIONS)
         check_one_of("provider", self.provider, PROVIDERS)
         check_one_of("block_size", self.block_size, BLOCK_SIZES)
+        check_one_of("algorithm", self.algorithm, ALGORITHMS)
+        if self.mixed and self.precision != "int4":
+            raise UsageError(f"mixed is for precision int4, got {self.precision}: leave it out")
         if self.accuracy_level is not None:
             check_one_of("accuracy_level", self.accuracy_level, ACCURACY_LEVELS)
 
@@ -118,6 +130,10 @@ def build(checkpoint: Path, folder: Path, scratch: Path, options: OnnxOptions) -
         extra = [f"block_size={options.block_size}"]
         if options.accuracy_level is not None:
             extra.append(f"accuracy_level={options.accuracy_level}")
+        if options.algorithm == "k_quant":
+            extra.append("algo_config=k_quant")
+        if options.mixed:
+            extra.append(f"matmul_mixed_precision={MIXED}")
     done = subprocess.run(
         [
             sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", str(checkpoint.resolve()),

@@ -103,6 +103,24 @@ def test_int4_onnx_of_qwen3_stays_near(models: dict[str, Path], tmp_path: Path) 
     assert divergence(of_checkpoint(models["qwen3"], TOKENS), of_onnx(tmp_path / "m", TOKENS)) < 3
 
 
+def test_better_int4_keeps_more_and_what_is_mixed_takes_more_room(models: dict[str, Path], tmp_path: Path) -> None:
+    wanted = of_checkpoint(models["llama"], TOKENS)
+    far, size = {}, {}
+    kinds: dict[str, dict[str, Any]] = {
+        "rtn": {}, "k_quant": {"algorithm": "k_quant"}, "mixed": {"algorithm": "k_quant", "mixed": True},
+    }  # fmt: skip
+    for name, more in kinds.items():
+        said = onnx.run(OnnxOptions(model=models["llama"], out=tmp_path / name, precision="int4", **more))
+        far[name], size[name] = divergence(wanted, of_onnx(tmp_path / name, TOKENS)), said["bytes"]
+    assert far["k_quant"] < far["rtn"]
+    assert far["mixed"] < far["rtn"]
+    assert size["mixed"] > size["k_quant"]
+    with pytest.raises(UsageError, match="mixed is for precision int4, got int8"):
+        OnnxOptions(model=models["llama"], out=tmp_path / "m", precision="int8", mixed=True)
+    with pytest.raises(UsageError, match="algorithm is 'gptq': expected one of rtn, k_quant"):
+        OnnxOptions(model=models["llama"], out=tmp_path / "m", algorithm="gptq")
+
+
 def test_a_lora_beside_its_base_is_the_lora_merged(models: dict[str, Path], tmp_path: Path) -> None:
     said = gguf.run(GgufOptions(model=models["lora"], out=tmp_path / "lora", adapter=True))
     assert (said["kind"], said["rank"]) == ("lora", 4)
