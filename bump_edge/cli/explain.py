@@ -33,5 +33,7 @@ def explain(
         f"Version {profile.version}, written by {profile.model} from {history['selected']} of "
         f"{counted(history['interactions'], 'interaction')}."
     )
+    if trimmed := checks.get("trimmed", 0):  # older profiles do not say
+        emit(f"Not stored: {counted(trimmed, 'name')} in lists that no record bears out, or that stood there twice.")
     for reason, count in checks["dropped"].items():
         emit(f"Not stored: {count} {'sentence that' if count == 1 else 'sentences, each'} {REASONS[reason]}.")

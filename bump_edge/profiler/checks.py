@@ -1,6 +1,7 @@
 """From a model's raw text to the sentences that may be stored: cleaned, guarded, with evidence, within the limit.
 
-Nothing is rewritten: a sentence stands as the model wrote it, or falls, and what fell is counted by reason.
+Nothing is reworded: a sentence stands as the model wrote it, or without the entries of its list that no record bears
+out, or falls; what went is counted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from bump_edge.profiler import guards
 from bump_edge.profiler.claims import Claims
 from bump_edge.profiler.evidence import EvidenceIndex
+from bump_edge.profiler.lists import without
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, guess_language, plain, sentences, stems, words
 from bump_edge.types import Evidence
@@ -51,11 +53,13 @@ class Checked:
         evidence: the sentences that stand, in order, each with its evidence.
         written: sentences that the model wrote.
         dropped: how many fell, by reason; see `REASONS`.
+        trimmed: entries of lists that went, of sentences that stand.
     """
 
     evidence: tuple[Evidence, ...]
     written: int
     dropped: Mapping[str, int]
+    trimmed: int = 0
 
     @property
     def text(self) -> str:
@@ -78,6 +82,7 @@ def check(
     max_evidence: int = 5,
     standing: Sequence[Evidence] = (),
     refuses: Callable[[str], str] | None = None,
+    trims: bool = False,
 ) -> Checked:
     """Check what a model wrote for `prompt`.
 
@@ -92,6 +97,9 @@ def check(
         max_evidence: interactions kept for one sentence, ≥ 1.
         standing: the sentences of the profile so far, with their evidence; those that a person confirmed stay.
         refuses: why a person's word is against a sentence (a key of `REASONS`), or an empty string.
+        trims: whether a sentence may stand without what its list says twice and, where it has no evidence as it is,
+            without the entries that no record bears out; what is left has to pass everything that a sentence has to.
+            Off where it is measured what a model writes.
     """
     written = sentences(clean(text))
     confirmed = [e for e in standing if e.confirmed]
@@ -99,6 +107,7 @@ def check(
     index = EvidenceIndex(prompt.interactions, prompt.stats, language=prompt.language)
     records = guards.Wording.of(prompt.interactions)
     dropped: Counter[str] = Counter()
+    trimmed = 0
     kept: list[Evidence] = list(confirmed)
     said: list[frozenset[str]] = [frozenset(stems(e.sentence, prompt.language)) for e in confirmed]
     length = sum(len(words(e.sentence)) for e in confirmed)
@@ -115,6 +124,14 @@ def check(
             reason = "duplicate"
         support = None if reason else index.support(sentence, min_coverage=min_coverage, limit=max_evidence)
         found = () if support is None else support.interactions
+        gone = 0
+        if trims and not reason and before is None:
+            rest = without(sentence, prompt.language, index.lacks if not found else lambda _: False)
+            if rest and not (_guard(rest[0], prompt.language, records) or (refuses is not None and refuses(rest[0]))):
+                sentence, gone = rest
+                content = frozenset(stems(sentence, prompt.language))
+                reason = "duplicate" if any(_repeats(content, earlier) for earlier in said) else ""
+                found = index.support(sentence, min_coverage=min_coverage, limit=max_evidence).interactions
         if before is not None and not _must_hold_anew(sentence, prompt.language):
             # a habit in words that no record has (active on weekends) is supported by anything: new records add nothing
             found = found if index.terms_of(sentence) else ()
@@ -129,9 +146,10 @@ def check(
             continue
         said.append(content)
         length += size
+        trimmed += gone
         ending = "" if _TERMINAL.search(sentence) else "."
         kept.append(Evidence(sentence=sentence + ending, interactions=found))
-    return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped))
+    return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped), trimmed=trimmed)
 
 
 def _must_hold_anew(sentence: str, language: str) -> bool:

@@ -101,6 +101,15 @@ class EvidenceIndex:
         chosen = self._strongest(found, pool, limit) if terms else pool[:limit]
         return Support(interactions=tuple(self._interactions[p] for p in chosen), coverage=coverage, missing=missing)
 
+    def lacks(self, entry: str) -> bool:
+        """Whether no record bears out an entry of a list: a name or number of it, or half of it, is in none."""
+        relations = _relations(self._language)
+        terms = [(term, written) for term, written in self._terms(entry) if fold(written) not in relations]
+        absent = [written for term, written in terms if term not in self._postings]
+        if any(w[:1].isupper() or (w.isdigit() and not self._is_known_number(w)) for w in absent):
+            return True
+        return not terms or len(absent) >= 0.5 * len(terms)
+
     def terms_of(self, sentence: str) -> frozenset[str]:
         """The content words of `sentence`, as stems, that occur in the records."""
         relations = _relations(self._language)

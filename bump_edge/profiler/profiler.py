@@ -280,6 +280,7 @@ class Profiler:
             max_evidence=self.options.max_evidence,
             standing=standing,
             refuses=task.word.refuses,
+            trims=True,
         )
 
     def _manifest(
@@ -309,6 +310,7 @@ class Profiler:
                 "written": checked.written,
                 "kept": len(checked.evidence),
                 "dropped": dict(sorted(checked.dropped.items())),
+                "trimmed": checked.trimmed,
             },
         }
         if self._embedder_fingerprint:

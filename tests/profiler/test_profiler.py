@@ -46,7 +46,9 @@ def test_only_what_has_evidence_is_stored_and_the_rest_is_counted(store: Store) 
     assert profile.text == HONEST
     assert [e.sentence for e in profile.evidence] == [HONEST]
     assert {i.item for i in profile.evidence[0].interactions} <= {i.item for i in TEA}
-    assert profile.manifest["checks"] == {"written": 3, "kept": 1, "dropped": {"instruction": 1, "unsupported": 1}}
+    assert profile.manifest["checks"] == {
+        "written": 3, "kept": 1, "dropped": {"instruction": 1, "unsupported": 1}, "trimmed": 0,
+    }  # fmt: skip
     assert store.profile("local") == profile
 
 

@@ -1,0 +1,110 @@
+"""Lists inside a sentence: taken apart, and put together again without some of their entries.
+
+Small models name what a log holds and, at the end of a long list, what it does not, or the same again. The sentence is
+true without that entry. Nothing is added and nothing reworded: what is left stands in the order it was written in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bump_edge.text import fold, stopwords, words
+from bump_edge.vocabulary import RELATION_WORDS
+
+_AND = {"en": "and", "de": "und", "fr": "et", "es": "y", "it": "e", "pt": "e", "nl": "en"}
+_ENDING = re.compile(r"[.!?…]*$")
+_PLAIN_WORDS = 3
+"""Words of an entry in small letters at most: what is longer is a clause."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A sentence that ends in a list.
+
+    Args:
+        head: what stands before the list, with its space; all of the first entry too, where that cannot be told apart.
+        entries: of the list, the first one first; without it where `head` holds it.
+        joint: the word between the last two.
+        ending: the punctuation behind it.
+    """
+
+    head: str
+    entries: tuple[str, ...]
+    joint: str
+    ending: str
+
+    @property
+    def text(self) -> str:
+        """The sentence: ``Buys a, b and c.``"""
+        first, *rest = self.entries if self.head.endswith(" ") or not self.head else (self.head, *self.entries)
+        start = self.head if self.head.endswith(" ") else ""
+        if not rest:
+            return f"{start}{first}{self.ending}"
+        last = rest.pop()
+        inside = any(f" {self.joint} " in entry for entry in (first, *rest, last))
+        return f"{start}{', '.join((first, *rest))}{',' if inside else ''} {self.joint} {last}{self.ending}"
+
+
+def read_list(sentence: str, language: str) -> Listed | None:
+    """The list that `sentence` ends in; None where it ends in none, or in one of clauses.
+
+    Args:
+        sentence: one sentence.
+        language: of it, ISO 639-1; where the word for *and* is not known, no list is.
+    """
+    joint = _AND.get(language)
+    if joint is None:
+        return None
+    body = _ENDING.sub("", sentence.rstrip())
+    ending = sentence.rstrip()[len(body) :]
+    *front, back = re.split(r",\s+", body)
+    if front and back.startswith(f"{joint} "):
+        parts = [*front, back[len(joint) + 1 :]]
+    else:
+        left, joined, right = back.rpartition(f" {joint} ")
+        parts = [*front, left, right] if joined else [*front, back]
+    first, *rest = parts
+    if not rest or not all(_is_entry(part, language) for part in rest):
+        return None
+    head, name = _cut_off(first)
+    return Listed(head=head, entries=(name, *rest) if name else tuple(rest), joint=joint, ending=ending)
+
+
+def without(sentence: str, language: str, wrong: Callable[[str], bool]) -> tuple[str, int] | None:
+    """`sentence` without the entries of its list that are `wrong` or stand there twice, and how many those are.
+
+    None where that leaves the sentence as it is, or nothing of the list.
+    """
+    found = read_list(sentence, language)
+    if found is None:
+        return None
+    kept: dict[str, str] = {}
+    for entry in found.entries:
+        key = " ".join(fold(word) for word in words(entry))
+        if key and key not in kept and not wrong(entry):
+            kept[key] = entry
+    gone = len(found.entries) - len(kept)
+    # where the first entry is part of the head, the head is a sentence by itself
+    if not gone or (not kept and found.head.endswith(" ")) or not (kept or found.head):
+        return None
+    return Listed(head=found.head, entries=tuple(kept.values()), joint=found.joint, ending=found.ending).text, gone
+
+
+def _is_entry(part: str, language: str) -> bool:
+    said = words(part)
+    if not said:
+        return False
+    if not part[:1].islower():
+        return True
+    plain = RELATION_WORDS.get(language, frozenset()) | stopwords(language)
+    return len(said) <= _PLAIN_WORDS and fold(said[0]) not in plain
+
+
+def _cut_off(first: str) -> tuple[str, str]:
+    """The words before a list and its first entry, a name: where the capitals begin behind the first word."""
+    for found in re.finditer(r"\s+", first):
+        if not first[found.end() :][:1].islower():
+            return first[: found.end()], first[found.end() :]
+    return first, ""

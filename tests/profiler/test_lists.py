@@ -1,0 +1,113 @@
+"""Lists in sentences: what may go of them, and that nothing else changes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bump_edge.profiler.checks import check
+from bump_edge.profiler.lists import read_list, without
+from bump_edge.prompts import Prompt
+from bump_edge.types import HistoryStats, Interaction
+
+BANDS = ("Linkin Park", "Papa Roach", "Necro", "The Prodigy", "Joan Jett and the Blackhearts", "Slipknot")
+LOG = tuple(Interaction(type="listen", item=name) for name in BANDS)
+PROMPT = Prompt(interactions=LOG, stats=HistoryStats(count=6))
+NAMES = ("Alder", "Birch Fox", "Cedar", "Dune & Elm", "Fern", "Gorse 7", "Hazel")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gone"),
+    [
+        ("Listens to Necro, Zorblax and Slipknot.", "Listens to Necro and Slipknot.", 1),
+        ("Listens above all to Zorblax, Papa Roach and Necro!", "Listens above all to Papa Roach and Necro!", 1),
+        ("Also plays Necro, Papa Roach, and Zorblax", "Also plays Necro and Papa Roach", 1),
+        ("Also plays Necro and Zorblax.", "Also plays Necro.", 1),
+        ("Plays Necro, Slipknot, Necro, Necro and Slipknot.", "Plays Necro and Slipknot.", 3),
+        (
+            "Plays Joan Jett and the Blackhearts, Zorblax, and Necro.",
+            "Plays Joan Jett and the Blackhearts, and Necro.",
+            1,
+        ),
+        ("Écoute Necro, Zorblax et Slipknot.", "Écoute Necro et Slipknot.", 1),
+        ("Hört vor allem Necro, Zorblax und Slipknot.", "Hört vor allem Necro und Slipknot.", 1),
+    ],
+)
+def test_what_is_wrong_or_said_twice_goes(before: str, after: str, gone: int) -> None:
+    language = "fr" if "É" in before else "de" if "ö" in before else "en"
+    assert without(before, language, lambda entry: "Zorblax" in entry) == (after, gone)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Listens to Necro, Papa Roach and Slipknot.",  # nothing is wrong
+        "Listens to Zorblax and Zorblax.",  # nothing is left
+        "Listens to Zorblax.",  # no list
+        "Rates generously, mostly 5, but marks down Zorblax.",  # clauses
+        "Listens to Necro, often on days when Zorblax plays.",
+        "",
+        ", and .",
+    ],
+)
+def test_what_is_left_alone(sentence: str) -> None:
+    assert without(sentence, "en", lambda entry: "Zorblax" in entry) is None
+
+
+def test_a_language_whose_and_is_not_known_has_no_lists() -> None:
+    assert read_list("Necro, Slipknot ja Zorblax", "fi") is None
+
+
+@given(
+    st.lists(st.sampled_from(NAMES), min_size=2, max_size=7, unique=True),
+    st.sets(st.sampled_from(NAMES)),
+    st.sampled_from(("Buys ", "Listens above all to ", "Has also rated ")),
+)
+def test_what_is_left_is_the_list_without_what_went(names: list[str], wrong: set[str], head: str) -> None:
+    sentence = f"{head}{', '.join(names[:-1])} and {names[-1]}."
+    found = read_list(sentence, "en")
+    assert found is not None
+    assert (found.head, found.entries, found.text) == (head, tuple(names), sentence)
+    kept = [name for name in names if name not in wrong]
+    done = without(sentence, "en", wrong.__contains__)
+    if not kept or len(kept) == len(names):
+        assert done is None
+        return
+    assert done is not None
+    text, gone = done
+    assert gone == len(names) - len(kept)
+    assert text == (f"{head}{', '.join(kept[:-1])} and {kept[-1]}." if len(kept) > 1 else f"{head}{kept[0]}.")
+    assert without(text, "en", wrong.__contains__) is None
+
+
+def test_a_profile_keeps_what_is_true_of_a_list() -> None:
+    raw = "Listens above all to Linkin Park, Zorblax, Necro and Linkin Park. Also listens to Quuxband and Florp."
+    strict = check(raw, PROMPT)
+    assert (strict.text, dict(strict.dropped), strict.trimmed) == ("", {"unsupported": 2}, 0)
+    found = check(raw, PROMPT, trims=True)
+    assert found.text == "Listens above all to Linkin Park and Necro."
+    assert (dict(found.dropped), found.trimmed) == ({"unsupported": 1}, 2)
+    assert {i.item for i in found.evidence[0].interactions} == {"Linkin Park", "Necro"}
+
+
+def test_what_is_left_of_a_list_must_stand_before_every_check() -> None:
+    # said before, so that nothing new is left
+    first = "Listens to Linkin Park, Necro, Papa Roach and Slipknot."
+    found = check(f"{first} Plays Linkin Park, Necro, Papa Roach, Slipknot and Zorblax.", PROMPT, trims=True)
+    assert (found.text, dict(found.dropped)) == (first, {"duplicate": 1})
+    # a person's word, and what speaks to a model, whole or in part
+    found = check(
+        "Listens to Necro, Slipknot and Zorblax.", PROMPT, trims=True, refuses=lambda s: "blocked" * ("Slipknot" in s)
+    )
+    assert dict(found.dropped) == {"blocked": 1}
+    found = check("You must play Necro, Zorblax and Slipknot.", PROMPT, trims=True)
+    assert found.text == ""
+    # what supports nothing supports nothing without its names either
+    assert check("Breeds Zorblax, poodles and Necro.", PROMPT, trims=True).text in ("", "Breeds Necro.")
+
+
+def test_a_list_that_is_true_stands_word_for_word() -> None:
+    raw = "Listens to The Prodigy, Necro, and Joan Jett and the Blackhearts."
+    found = check(raw, PROMPT, trims=True)
+    assert (found.text, found.trimmed) == (raw, 0)
