@@ -35,7 +35,16 @@ from bump_edge.prompts import Prompt
 from training.config import check_ranges
 from training.histories import User, by_hash, cut, folds_of, prompt_of, raw_text, read_histories
 from training.judges import Judge
-from training.measures import GENERIC_PROFILE, Ranked, gain, mean_measures, rank_all, ranked_json, text_measures
+from training.measures import (
+    GENERIC_PROFILE,
+    Ranked,
+    as_stored,
+    gain,
+    mean_measures,
+    rank_all,
+    ranked_json,
+    text_measures,
+)
 from training.opening import open_judge
 from training.plots import bars
 from training.prepare import read_shards
@@ -72,6 +81,8 @@ class EvaluateConfig:
         held_out: P; only for a history file, a prepared folder has its own; ≥ 1.
         negatives, shuffles, seed: K, M and the draws' seed, see `RewardConfig`.
         max_words, max_tokens: limits of a written profile.
+        stored: judge what the device would store of a profile that was written or given, not what was written; the
+            shares of sentences are of what was written either way.
         rounds: of the bootstrap; ≥ 40.
         out: a folder for evaluation.json, profiles.jsonl and the plot; none without it.
     """
@@ -97,6 +108,7 @@ class EvaluateConfig:
     seed: int = 0
     max_words: int = 80
     max_tokens: int = 200
+    stored: bool = False
     rounds: int = 1000
     out: Path | None = None
 
@@ -220,6 +232,9 @@ def _measured(
     found = []
     for name, users in sets.items():
         say(f"judging the {len(texts[name])} kinds of profiles of {name}")
+        judged = dict(texts[name])
+        if config.stored:
+            judged |= {kind: as_stored(judged[kind], prompts[name]) for kind, _ in asked}
         found.append(
             _Set(
                 users=users,
@@ -228,7 +243,7 @@ def _measured(
                 texts={
                     kind: text_measures(own, prompts[name], checked=kind != "raw") for kind, own in texts[name].items()
                 },
-                ranked=rank_all(users, texts[name], judges, reward),
+                ranked=rank_all(users, judged, judges, reward),
             )
         )
     return found
@@ -312,15 +327,14 @@ def _chance(users: Sequence[User], negatives: int) -> float:
 
 def table_lines(summary: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
     """The summary as lines of a table for people."""
-    lines = [f"{'profile':<16}{'words':>7}{'unsup.':>8}{'verb.':>7}" + "".join(f"{j:>28}" for j in judges)]
+    lines = [f"{'profile':<16}{'words':>7}{'unsup.':>8}{'fallen':>8}{'verb.':>7}" + "".join(f"{j:>28}" for j in judges)]
     for kind, row in summary["kinds"].items():
-        unsupported = row.get("unsupported")
+        unsupported, fallen = ("-" if row.get(k) is None else f"{row[k]:.3f}" for k in ("unsupported", "fallen"))
         cells = "".join(
             f"{row[j]['ndcg']:.3f} [{row[j]['ci95'][0]:.3f}, {row[j]['ci95'][1]:.3f}]".rjust(28) for j in judges
         )
-        shown = "-" if unsupported is None else f"{unsupported:.3f}"
-        lines.append(f"{kind:<16}{row['words']:>7.1f}{shown:>8}{row['verbatim']:>7.3f}{cells}")
-    return [*lines, f"{'chance':<16}{summary['chance']:>34.3f}"]
+        lines.append(f"{kind:<16}{row['words']:>7.1f}{unsupported:>8}{fallen:>8}{row['verbatim']:>7.3f}{cells}")
+    return [*lines, f"{'chance':<16}{summary['chance']:>42.3f}"]
 
 
 def _write_out(

@@ -132,7 +132,8 @@ def text_measures(profiles: Sequence[str], prompts: Sequence[Prompt], *, checked
     """Mean length in words, verbatim overlap, empty profiles, and, where `checked`, the checks' verdict.
 
     `unsupported` is the share of sentences that the product's checks drop for want of evidence in what the prompt
-    shows; `dropped` the share that they drop for any reason. Both are None where no sentence was written.
+    shows; `dropped` the share that they drop for any reason; `fallen` what falls although a list may lose names, as on
+    the device. All are None where no sentence was written.
     """
     out: dict[str, Any] = {
         "words": round(statistics.fmean(len(p.split()) for p in profiles), 1),
@@ -147,19 +148,26 @@ def text_measures(profiles: Sequence[str], prompts: Sequence[Prompt], *, checked
     }
     if checked:
         found = [check(text, prompt) for text, prompt in zip(profiles, prompts, strict=True)]
+        stored = [check(text, prompt, trims=True) for text, prompt in zip(profiles, prompts, strict=True)]
         written = sum(f.written for f in found)
         for name, fell in (
             ("unsupported", sum(f.dropped.get("unsupported", 0) for f in found)),
             ("dropped", sum(sum(f.dropped.values()) for f in found)),
+            ("fallen", sum(sum(f.dropped.values()) for f in stored)),
         ):
             out[name] = round(fell / written, 3) if written else None
     return out
 
 
+def as_stored(profiles: Sequence[str], prompts: Sequence[Prompt]) -> list[str]:
+    """What the device would store of each profile; empty where nothing stands."""
+    return [check(text, prompt, trims=True).text for text, prompt in zip(profiles, prompts, strict=True)]
+
+
 def mean_measures(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What `text_measures` found of several sets of profiles as one: their mean, and the sum of the empty ones."""
     out: dict[str, Any] = {"empty": sum(part["empty"] for part in parts)}
-    for name, digits in (("words", 1), ("verbatim", 3), ("unsupported", 3), ("dropped", 3)):
+    for name, digits in (("words", 1), ("verbatim", 3), ("unsupported", 3), ("dropped", 3), ("fallen", 3)):
         known = [part[name] for part in parts if part.get(name) is not None]
         if name in parts[0]:
             out[name] = round(statistics.fmean(known), digits) if known else None

@@ -84,6 +84,22 @@ def test_others_stand_beside_it_with_the_gain_over_each(log: Path, tmp_path: Pat
             EvaluateConfig(data=log, model="extractive", compare=wrong)
 
 
+def test_what_the_device_would_store_is_judged_where_that_is_asked_for(log: Path, tmp_path: Path) -> None:
+    # one name too many in each list, and a sentence of nothing but such names: those of the next user
+    texts = {
+        u: f"Buys {rare_words(u)[0].title()}, {rare_words(u)[1].title()} and {rare_words(u + 1)[0].title()}. "
+        f"Also buys {rare_words(u + 1)[1].title()}."
+        for u in range(39)
+    }
+    given = profiles_file(tmp_path / "p.jsonl", texts)
+    written = evaluate(log, given, baselines=())["kinds"]["given"]
+    stored = evaluate(log, given, baselines=(), stored=True)["kinds"]["given"]
+    assert (written["unsupported"], written["fallen"]) == (1, 0.5)
+    assert {k: v for k, v in written.items() if k != "bm25"} == {k: v for k, v in stored.items() if k != "bm25"}
+    assert stored["bm25"]["ndcg"] > written["bm25"]["ndcg"]
+    assert stored["bm25"]["ndcg"] == 2
+
+
 def test_users_without_a_profile_are_left_out_and_empty_ones_are_nothing(log: Path, tmp_path: Path) -> None:
     texts = {u: quoting(u) for u in range(20)} | {20: " "}
     found = evaluate(log, profiles_file(tmp_path / "p.jsonl", texts), baselines=())
