@@ -10,11 +10,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bump_edge.text import fold, stopwords, words
+from bump_edge.text import fold, stopwords, word_set, words
 from bump_edge.vocabulary import RELATION_WORDS
 
 _AND = {"en": "and", "de": "und", "fr": "et", "es": "y", "it": "e", "pt": "e", "nl": "en"}
 _ENDING = re.compile(r"[.!?…]*$")
+_GLUE = {
+    "en": word_set("the a an of and or in on at for to from with by"),
+    "de": word_set("der die das des dem den ein eine und oder von vom im in am an auf für zu zum zur mit"),
+    "fr": word_set("le la les un une de du des d et ou à au aux en sur pour avec"),
+    "es": word_set("el la los las un una de del y o en con para por a"),
+    "it": word_set("il lo la i gli le un una di del della dei e o in con per da a"),
+    "pt": word_set("o a os as um uma de do da dos das e ou em no na com para por"),
+    "nl": word_set("de het een van en of in op aan voor met te"),
+}
+"""Function words that names have inside; any other one (but, not, than) makes a clause of an entry."""
 _PLAIN_WORDS = 3
 """Words of an entry in small letters at most: what is longer is a clause."""
 
@@ -69,6 +79,8 @@ def read_list(sentence: str, language: str) -> Listed | None:
     if not rest or not all(_is_entry(part, language) for part in rest):
         return None
     head, name = _cut_off(first)
+    if name and not _is_entry(name, language):
+        return None
     return Listed(head=head, entries=(name, *rest) if name else tuple(rest), joint=joint, ending=ending)
 
 
@@ -94,7 +106,8 @@ def without(sentence: str, language: str, wrong: Callable[[str], bool]) -> tuple
 
 def _is_entry(part: str, language: str) -> bool:
     said = words(part)
-    if not said:
+    small = {fold(word) for word in said if word[:1].islower()}
+    if not said or small & (stopwords(language) - _GLUE[language]):
         return False
     if not part[:1].islower():
         return True

@@ -47,6 +47,8 @@ def test_what_is_wrong_or_said_twice_goes(before: str, after: str, gone: int) ->
         "Listens to Zorblax.",  # no list
         "Rates generously, mostly 5, but marks down Zorblax.",  # clauses
         "Listens to Necro, often on days when Zorblax plays.",
+        "Listens to Zorblax but not Necro and Slipknot.",
+        "Gives Zorblax higher ratings than Necro and Slipknot.",
         "",
         ", and .",
     ],
