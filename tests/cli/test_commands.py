@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bump_edge import Interaction, Profiler, ScriptedBackend, Store
 from tests.cli.run import PROGRAM, ROOT, environment, error, lines, run
 
 HISTORY = ROOT / "examples" / "history.jsonl"
@@ -35,6 +36,19 @@ def test_profile_prints_the_text_and_each_sentence_with_its_evidence(home: Path)
     shown = run(home, "profile").stdout.decode()
     assert profile["evidence"][0]["sentence"].split()[0] in shown
     assert "1. " in shown
+
+
+def test_explain_counts_the_sentences_and_the_names_that_were_not_stored(tmp_path: Path) -> None:
+    bands = [Interaction(type="listen", item=name) for name in ("Necro", "Papa Roach", "Slipknot")]
+    said = "Listens to Necro, Zorblax, Slipknot and Necro. Breeds poodles. Also listens to Papa Roach and Florp."
+    with Store(tmp_path / "own.db") as store:
+        store.ingest(bands)
+        profile = Profiler(store, ScriptedBackend([said])).profile()
+    assert profile.text == "Listens to Necro and Slipknot. Also listens to Papa Roach."
+    assert profile.manifest["checks"] == {"written": 3, "kept": 2, "dropped": {"unsupported": 1}, "trimmed": 3}
+    explained = run(tmp_path, "explain", "--db", tmp_path / "own.db").stdout.decode()
+    assert "Not stored: 3 names in lists that no record bears out, or that stood there twice." in explained
+    assert "Not stored: 1 sentence that has no evidence in the history." in explained
 
 
 def test_a_second_run_changes_nothing_and_force_writes_a_new_version(tmp_path: Path) -> None:
