@@ -109,6 +109,13 @@ def test_what_is_left_of_a_list_must_stand_before_every_check() -> None:
     assert check("Breeds Zorblax, poodles and Necro.", PROMPT, trims=True).text in ("", "Breeds Necro.")
 
 
+def test_a_name_of_function_words_stays_and_a_piece_of_one_goes() -> None:
+    log = (*LOG, Interaction(type="listen", item="The Who"))
+    prompt = Prompt(interactions=log, stats=HistoryStats(count=7))
+    found = check("Listens to Necro, The Who, Zorblax, The and Slipknot.", prompt, trims=True)
+    assert (found.text, found.trimmed) == ("Listens to Necro, The Who and Slipknot.", 2)
+
+
 def test_a_list_that_is_true_stands_word_for_word() -> None:
     raw = "Listens to The Prodigy, Necro, and Joan Jett and the Blackhearts."
     found = check(raw, PROMPT, trims=True)
