@@ -27,6 +27,7 @@ from bump_edge.backends.chat import messages_of
 from bump_edge.errors import ModelCorruptError, ModelNotFoundError, UsageError
 from bump_edge.models.manifest import ModelManifest, check_hashes, read_manifest
 from bump_edge.models.registry import model_path
+from bump_edge.prompts import template_fingerprint
 from export.artefact import replace_file, stamp
 from export.checkpoint import load_model, load_tokenizer, plain
 from export.corpus import histories_of, prompts_of
@@ -248,7 +249,7 @@ def _identity(source: Source, options: MeasureOptions) -> str:
     with options.data.open("rb") as content:
         data = hashlib.file_digest(content, "sha256").hexdigest()
     rest = [options.tokens, options.users, options.split, options.visible, options.max_words, options.max_tokens]
-    return hashlib.sha256(orjson.dumps([source.sha256, data, *rest])).hexdigest()[:16]
+    return hashlib.sha256(orjson.dumps([source.sha256, template_fingerprint(), data, *rest])).hexdigest()[:16]
 
 
 def _compared(

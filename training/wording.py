@@ -42,6 +42,17 @@ class _Words:
     labels: tuple[str, ...] = ()
 
 
+def _works(does: str, done: str) -> _Words:
+    """Of works with titles, by the verb in two forms: ``Watches``, ``watched``."""
+    now = does.lower()
+    return _Words(
+        main=(f"{does} {{x}}.", f"Has {done} {{x}}.", "Titles include {x}."),
+        also=(f"Also {now} {{x}}.", f"Has also {done} {{x}}.", "Other titles include {x}."),
+        lately=(f"Lately {now} {{x}}.", f"Recently {done} {{x}}.", f"Most recently {done} {{x}}."),
+        labels=(f"{does} mostly {{x}}.", f"{does} mainly {{x}}.", f"{does} above all {{x}}."),
+    )
+
+
 _WORDS: Mapping[str, _Words] = {
     "buy": _Words(
         main=("Buys {x}.", "Has bought {x}.", "Purchases include {x}.", "Has ordered {x}."),
@@ -65,24 +76,9 @@ _WORDS: Mapping[str, _Words] = {
         lately=("Lately rated {x}.", "Most recently rated {x}.", "The latest ratings are of {x}."),
         labels=("Rates mostly {x}.", "Rates mainly {x}.", "Most ratings are of {x}."),
     ),
-    "watch": _Words(
-        main=("Watches {x}.", "Has watched {x}.", "Titles include {x}."),
-        also=("Also watches {x}.", "Has also watched {x}.", "Other titles include {x}."),
-        lately=("Lately watches {x}.", "Recently watched {x}.", "Most recently watched {x}."),
-        labels=("Watches mostly {x}.", "Watches mainly {x}.", "Prefers to watch {x}."),
-    ),
-    "read": _Words(
-        main=("Reads {x}.", "Has read {x}.", "Titles include {x}."),
-        also=("Also reads {x}.", "Has also read {x}.", "Other titles include {x}."),
-        lately=("Lately reads {x}.", "Recently read {x}.", "Most recently read {x}."),
-        labels=("Reads mostly {x}.", "Reads mainly {x}.", "Reads above all {x}."),
-    ),
-    "play": _Words(
-        main=("Plays {x}.", "Has played {x}.", "Titles include {x}."),
-        also=("Also plays {x}.", "Has also played {x}.", "Other titles include {x}."),
-        lately=("Lately plays {x}.", "Recently played {x}.", "Most recently played {x}."),
-        labels=("Plays mostly {x}.", "Plays mainly {x}.", "Plays above all {x}."),
-    ),
+    "watch": _works("Watches", "watched"),
+    "read": _works("Reads", "read"),
+    "play": _works("Plays", "played"),
 }  # fmt: skip
 _RETURNS = ("Keeps coming back to {x}.", "Often comes back to {x}.", "Returns again and again to {x}.")
 _PLATFORMS = ("Buys mostly for {x}.", "Most purchases are for {x}.", "Mainly buys for {x}.")
