@@ -16,6 +16,7 @@ from bump_edge.text import fold, sentences, stems, stopwords, word_set, words
 
 _SHORT = 5  # words of a name
 _TITLE = 8  # words of a title, its year not counted: cut short it would be another's
+_OPENING = 5  # words of a review's title: longer ones are sentences of the text
 TITLED = frozenset(("rate", "watch", "read", "play"))
 """Acts of which the items are works with titles."""
 
@@ -142,6 +143,17 @@ def recurring_words(entries: Sequence[Entry]) -> list[str]:
         said.update(found)
     least = max(2, round(0.2 * len(entries)))
     return [shown[key].most_common(1)[0][0] for key, count in said.most_common(12) if count >= least]
+
+
+def openings(entries: Sequence[Entry]) -> list[str]:
+    """The first words of reviews that begin with a title or a verdict of their own, quoted, the newest first."""
+    out: dict[str, str] = {}
+    for entry in reversed(entries):
+        first = next(iter(sentences(entry.text[:200])), "").rstrip(".!?,;:… ")
+        said = words(first)
+        if 2 <= len(said) <= _OPENING and speakable(first) and not set(first) & set('"“”') and not first.isupper():
+            out.setdefault(fold(first), f'"{first}"')
+    return list(out.values())
 
 
 def named(text: str) -> list[str]:

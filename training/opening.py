@@ -6,18 +6,21 @@ from pathlib import Path
 
 from bump_edge.errors import UsageError
 from training.judges import Bm25Judge, Judge
+from training.panel import COSINE_TEMPERATURE, Panel
 
-JUDGES = ("bm25", "minilm", "listwise-generate", "listwise-logits", "pointwise", "served")
+JUDGES = ("bm25", "minilm", "wordllama", "listwise-generate", "listwise-logits", "pointwise", "served")
 """The judges there are."""
+
+_COSINES = frozenset(("minilm", "wordllama"))
 
 
 def open_judge(
     name: str, *, model: Path | None = None, bfloat16: bool = False, url: str = "", served: str = ""
 ) -> Judge:
-    """The judge called `name`, one of `JUDGES`.
+    """The judge called `name`, one of `JUDGES`, or several of them with ``+`` between, as a `Panel`.
 
     Args:
-        name: of the kind.
+        name: of the kind, such as ``listwise-logits+wordllama``.
         model: a folder of transformers, or the run of the stage `judge`, for the language models; of ``served``
             its tokenizer alone is used.
         bfloat16: that model computes in it, in process.
@@ -27,12 +30,20 @@ def open_judge(
         UsageError: an unknown name, or a language model that is not given.
         BackendUnavailableError: its package is not installed.
     """
+    if "+" in name:
+        parts = [part.strip() for part in name.split("+")]
+        judges = [open_judge(part, model=model, bfloat16=bfloat16, url=url, served=served) for part in parts]
+        return Panel([(judge, COSINE_TEMPERATURE if judge.name in _COSINES else 1.0) for judge in judges])
     if name == "bm25":
         return Bm25Judge()
     if name == "minilm":
         from training.encoders import MiniLmJudge
 
         return MiniLmJudge()
+    if name == "wordllama":
+        from training.encoders import WordLlamaJudge
+
+        return WordLlamaJudge()
     if name not in JUDGES:
         raise UsageError(f"the judge is {name!r}: expected one of {', '.join(JUDGES)}")
     if model is None:

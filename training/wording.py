@@ -21,13 +21,13 @@ from bump_edge.backends.extractive.reading import Entry, read
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, sentences, stems, words
 from bump_edge.types import HistoryStats
-from training.findings import TITLED, named, names_of, recurring_words, title_of
+from training.findings import TITLED, named, names_of, openings, recurring_words, title_of
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A sentence, and what it is for: ``labels``, ``main``, ``also``, ``lately``, ``returns``, ``platforms``,
-    ``often``, ``habit``, ``own``, or ``rating:`` and the style.
+    ``often``, ``opens``, ``habit``, ``own``, or ``rating:`` and the style.
     """
 
     kind: str
@@ -84,6 +84,7 @@ _RETURNS = ("Keeps coming back to {x}.", "Often comes back to {x}.", "Returns ag
 _PLATFORMS = ("Buys mostly for {x}.", "Most purchases are for {x}.", "Mainly buys for {x}.")
 _SOME_PLATFORMS = ("Often buys for {x}.", "Many purchases are for {x}.")
 _MENTIONS = ("Often mentions {x}.", "Keeps mentioning {x}.", "Mentions again and again {x}.")
+_OPENS = ("Opens reviews with {x}.", "Begins reviews with {x}.", "Reviews begin with {x}.")
 _CALLS = ("Often calls things {x}.", "Keeps calling things {x}.")
 _RATINGS: Mapping[str, tuple[str, ...]] = {
     "same": ("Rates everything {n}.", "Gives everything a rating of {n}.", "Every rating is {n}."),
@@ -96,7 +97,7 @@ _HIGHEST = ("The highest rated include {x}.", "Rates highest {x}.", "The best ra
 _LOWEST = ("The lowest rated include {x}.", "Rates lowest {x}.", "The worst ratings go to {x}.")
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
-_LEAST, _MOST = 30, 58  # words of a target
+_LEAST, _MOST = 36, 66  # words of a target
 
 
 def text_of(drafts: Sequence[Draft]) -> str:
@@ -278,7 +279,8 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
         out += mentioned
     else:
         pool = _mixed(older, chance)
-        out += page.sentence("main", table.main, pool, chance.randint(4, 8))
+        most = chance.randint(7, 12) if group.act in TITLED else chance.randint(5, 9)
+        out += page.sentence("main", table.main, pool, most)
         out += recurring
         out += page.sentence("also", table.also, pool, chance.randint(3, 7))
     return [*out, *recent]
@@ -298,7 +300,10 @@ def _subjects(entries: Sequence[Entry], subjects: Sequence[str], page: _Page) ->
         for name, _ in spoken.most_common()
         if not any(w.lower() in small or (w.isupper() and len(w) > 4) for w in name.split())
     ]
-    return main, page.sentence("also", table.also, mentioned, 4)
+    others = page.sentence("also", table.also, mentioned, 4)
+    if page.chance.random() < 0.85:
+        others += page.sentence("opens", _OPENS, openings(entries), page.chance.randint(3, 6))
+    return main, others
 
 
 def _habits(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:

@@ -25,6 +25,7 @@ from training.judges import (
     render_pair,
 )
 from training.opening import JUDGES, open_judge
+from training.panel import Panel, probabilities
 from training.reward import Member, RewardConfig, rewards
 
 TEXTS = ("acoustic guitar strings", "garden hose with nozzle", "cast iron baking pan", "wireless mouse for laptops")
@@ -63,6 +64,37 @@ def test_minilm_finds_meaning_without_shared_words() -> None:
         assert Bm25Judge().rank([forward(query)])[0].scores == (0.0,) * 4
     first, second = judge.rank([forward("makes cakes"), forward("makes cakes", TEXTS[::-1])])
     assert first.scores == pytest.approx(second.scores[::-1])
+
+
+def test_wordllama_finds_meaning_without_shared_words_and_asks_nobody() -> None:
+    judge = open_judge("wordllama")
+    for wanted, query in ((0, "plays music in a band"), (2, "makes cakes"), (3, "computer accessories")):
+        assert best(judge, forward(query)) == wanted
+    [empty, word] = judge.rank([forward(""), forward("guitar")])
+    assert empty.scores == (0.0,) * 4
+    assert word.scores[0] == max(word.scores) <= 1.0
+    assert (judge.name, judge.reads_order) == ("wordllama", False)
+
+
+def test_a_panel_pools_what_its_judges_hold_likely(folder: Path) -> None:
+    model, table = open_judge("listwise-logits", model=folder), open_judge("wordllama")
+    panel = open_judge("listwise-logits+wordllama", model=folder)
+    lists = [forward("makes cakes"), backward("strings", ("", *TEXTS))]
+    pooled, own, other = panel.rank(lists), model.rank(lists), table.rank(lists)
+    for at in range(2):
+        shares = zip(probabilities(own[at].scores, 1.0), probabilities(other[at].scores, 0.05), strict=True)
+        assert pooled[at].scores == pytest.approx([math.log((a + b) / 2) for a, b in shares])
+        assert math.fsum(map(math.exp, pooled[at].scores)) == pytest.approx(1.0)
+        assert pooled[at].tokens == own[at].tokens > 0
+    assert (panel.name, panel.reads_order) == ("listwise-logits+wordllama", True)
+    with pytest.raises(UsageError, match="at least two judges that differ"):
+        open_judge("bm25+bm25")
+    with pytest.raises(UsageError, match="expected one of"):
+        open_judge("bm25+oracle")
+    # a judge that holds a candidate impossible does not put an end to it
+    sure = Panel([(Bm25Judge(), 1e-3), (table, 0.05)]).rank([forward("garden hose")])[0].scores
+    assert sure[1] == max(sure)
+    assert min(sure) > -25
 
 
 def test_the_prompt_puts_first_what_a_group_shares() -> None:

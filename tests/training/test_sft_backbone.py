@@ -110,7 +110,7 @@ def test_a_killed_run_goes_on_to_where_an_unbroken_one_ends(base: Path, tmp_path
 def test_the_block_is_the_one_that_an_app_puts_in_its_prompt(base: Path, tmp_path: Path) -> None:
     with Store(tmp_path / "store.db") as store:
         store.ingest([Interaction(item=f"green tea {n}", type="purchase") for n in range(6)])
-        with Profiler(store) as profiler:
+        with Profiler(store, "extractive") as profiler:
             profile = profiler.profile().text
         assert messages_of_profile(profile, "Which one?") == build_messages(store, "Which one?")
         assert messages_of_profile(None, "Which?", system="Be brief.") == build_messages(
