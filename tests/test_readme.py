@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import ROOT, environment, run
+from tests.cli.run import DEFAULT, ROOT, environment, run
 from tests.store.keychain import BACKEND, FILE
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ COMMANDS = [
 
 def output_of_command_1() -> str:
     with tempfile.TemporaryDirectory() as home:
-        done = run(Path(home), "profile", "--history", "examples/history.jsonl")
+        done = run(Path(home), "profile", "--history", "examples/history.jsonl", **DEFAULT)
     assert done.returncode == 0, done.stderr
     return done.stdout.decode()
 
@@ -54,7 +54,7 @@ def test_every_command_runs(home: Path, command: str) -> None:
     from tests.real_models import smollm2_gguf
 
     words = shlex.split(command.replace("./SmolLM2-135M-Instruct.Q4_1.gguf", str(smollm2_gguf())))
-    done = run(home, *words[1:])
+    done = run(home, *words[1:], **DEFAULT)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
@@ -66,7 +66,7 @@ def test_the_commands_about_encryption_run(home: Path, tmp_path: Path) -> None:
     chain = {"PYTHON_KEYRING_BACKEND": BACKEND, FILE: str(tmp_path / "keychain.json")}
     for command in commands:
         words = [str(tmp_path / word) if word == "recovery.txt" else word for word in command[1:]]
-        done = run(home, *words, **chain)
+        done = run(home, *words, **chain, **DEFAULT)
         assert done.returncode == 0, done.stderr
         assert done.stdout
 
@@ -76,7 +76,7 @@ def test_the_python_runs(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block],
-        capture_output=True, text=True, cwd=tmp_path, env=environment(tmp_path), timeout=120, check=True,
+        capture_output=True, text=True, cwd=tmp_path, env=environment(tmp_path, **DEFAULT), timeout=120, check=True,
     )  # fmt: skip
     assert "<-" in done.stdout
 

@@ -96,17 +96,17 @@ def test_the_history_decides_the_language(tmp_path: Path) -> None:
     ]
     with Store(tmp_path / "de.db") as store:
         store.ingest(german)
-        with Profiler(store) as profiler:
+        with Profiler(store, "extractive") as profiler:
             assert profiler.prompt().language == "de"
             assert profiler.profile().language == "de"
-        with Profiler(store, options=ProfilerOptions(language="en")) as profiler:
+        with Profiler(store, "extractive", options=ProfilerOptions(language="en")) as profiler:
             assert profiler.profile().language == "en"
 
 
 def test_users_are_apart(tmp_path: Path) -> None:
     with Store(tmp_path / "two.db") as store:
         store.ingest([Interaction(user_id="a", item="secret diary"), Interaction(user_id="b", item="green tea")])
-        with Profiler(store) as profiler:
+        with Profiler(store, "extractive") as profiler:
             texts = {p.user_id: str(p.as_dict()) for p in profiler.profile_many(["a", "b"])}
         assert "diary" in texts["a"]
         assert "diary" not in texts["b"]
@@ -116,7 +116,7 @@ def test_users_are_apart(tmp_path: Path) -> None:
 def test_one_bad_user_does_not_stop_the_others(store: Store) -> None:
     store.ingest([Interaction(user_id="other", item="green tea")])
     failed: list[str] = []
-    with Profiler(store) as profiler:
+    with Profiler(store, "extractive") as profiler:
         users = ["local", "nobody", "other"]
         written = list(profiler.profile_many(users, on_error=lambda user, _error: failed.append(user)))
         with pytest.raises(NotFoundError, match="nobody"):

@@ -17,7 +17,7 @@ def fill(store: Store) -> None:
         for user in ("zoltan", "winnie")
         for n, thing in enumerate(["zither", "lute", "drum", "zither"] * 4)
     )
-    with Profiler(store) as profiler:
+    with Profiler(store, "extractive") as profiler:
         profiler.profile("zoltan")
 
 

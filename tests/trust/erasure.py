@@ -71,7 +71,10 @@ def filled(folder: Path, number: int) -> Trial:
     """A store to forget in: two versions of each user's profile, a confirmed sentence, an export."""
     chance = random.Random(f"erasure {number}")
     made = Trial(folder, encrypted=number % 2 == 1)
-    with Store(db(folder), key=KEY) if made.encrypted else Store(db(folder)) as store, Profiler(store) as profiler:
+    with (
+        Store(db(folder), key=KEY) if made.encrypted else Store(db(folder)) as store,
+        Profiler(store, "extractive") as profiler,
+    ):
         for user in USERS:
             made.words[user] = dict(marked(user, chance))
             history = list(made.words[user].values())

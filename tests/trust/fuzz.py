@@ -196,7 +196,7 @@ class Fuzzer:
         """Write profiles of what was stored, which may only fail with an error of ours."""
         assert self.store is not None
         users = [user.user_id for user in self.store.users()]
-        with Profiler(self.store) as profiler:
+        with Profiler(self.store, "extractive") as profiler:
             for user in self.rng.sample(users, min(_PROFILED, len(users))):
                 with self.only_our_errors("profile"):
                     profiler.profile(user)
@@ -240,7 +240,7 @@ def run(*, long: bool) -> Outcome:
             (home / "manifest.json").write_bytes(data)
             read_manifest(home)
 
-        with Store(home / "a.db") as store, Profiler(store) as profiler:
+        with Store(home / "a.db") as store, Profiler(store, "extractive") as profiler:
             store.ingest(Interaction(user_id="u", text=f"guitar strings number {n}") for n in range(12))
             profiler.profile("u")
             stream = io.BytesIO()

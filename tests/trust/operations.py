@@ -103,7 +103,7 @@ def state(path: Path) -> dict[str, object]:
 
 def filled(folder: Path) -> None:
     """A store in which every user has a history and a profile."""
-    with opened(db(folder)) as store, Profiler(store) as profiler:
+    with opened(db(folder)) as store, Profiler(store, "extractive") as profiler:
         for user in USERS:
             store.ingest([*log(user, range(25)), *log(user, range(25, 31), secret=True)])
             profiler.profile(user)
@@ -163,7 +163,7 @@ def profile_prepared(folder: Path) -> None:
 
 
 def _profile(folder: Path, told: Told) -> None:
-    with opened(db(folder)) as store, Profiler(store) as profiler:
+    with opened(db(folder)) as store, Profiler(store, "extractive") as profiler:
         for user in USERS:
             profiler.profile(user)
             told(user)
@@ -288,7 +288,7 @@ def _no_leftovers(folder: Path) -> list[str]:
 
 def _import_prepared(folder: Path) -> None:
     filled(folder)
-    with Store(folder / "other.db") as other, Profiler(other) as profiler:
+    with Store(folder / "other.db") as other, Profiler(other, "extractive") as profiler:
         for user in ("ada", "dora"):
             other.ingest(log(user, range(200, 230)))
             profiler.profile(user)
