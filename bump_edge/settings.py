@@ -17,9 +17,6 @@ import platformdirs
 
 from bump_edge.errors import UsageError
 
-DEFAULT_MODEL = "extractive"
-"""The model that writes when none is named."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleasePolicy:
@@ -62,7 +59,8 @@ class Settings:
     Args:
         home: data directory: the default store and the models that were added.
         db: the store.
-        model: name or path of the model.
+        model: name or path of the model; None where none is named: then `bump_edge.models` opens the model that the
+            package carries, or, where it carries none or it does not open, the extractive backend.
         json: whether commands print JSON.
         policy: what a profile that a command hands out must not hold.
         embedder: name or path of a sentence encoder, by which blocked and forgotten topics are recognised in other
@@ -73,7 +71,7 @@ class Settings:
 
     home: Path
     db: Path
-    model: str
+    model: str | None
     json: bool
     policy: ReleasePolicy = ReleasePolicy()
     embedder: str | None = None
@@ -120,7 +118,7 @@ def load(
     return Settings(
         home=home,
         db=Path(chosen_db).expanduser(),
-        model=model or environment.get("BUMP_EDGE_MODEL") or str(file.get("model") or DEFAULT_MODEL),
+        model=model or environment.get("BUMP_EDGE_MODEL") or str(file.get("model") or "") or None,
         json=chosen_json,
         policy=ReleasePolicy(
             max_verbatim=_words(environment, file) if max_verbatim is None else max_verbatim,

@@ -6,7 +6,7 @@ import platform
 import sqlite3
 import stat
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from bump_edge.errors import BumpEdgeError
 from bump_edge.settings import Settings
 from bump_edge.version import __version__
 
+if TYPE_CHECKING:
+    from bump_edge.backends.probe import BackendStatus
+
 
 def doctor(
     db: options.Db = None, model: options.Model = None, json: options.Json = False, quiet: options.Quiet = False
@@ -24,8 +27,9 @@ def doctor(
     from bump_edge.backends.probe import probe
 
     session = options.Session.start(db=db, model=model, json=json, quiet=quiet)
-    backends = [asdict(status) for status in probe()]
-    model_report, store_report = _model(session.settings), _store(session)
+    statuses = probe()
+    backends = [asdict(status) for status in statuses]
+    model_report, store_report = _model(session.settings, statuses), _store(session)
     embedder_report = _embedder(session)
     report = {
         "bump_edge": __version__,
@@ -57,18 +61,26 @@ def _line(what: str, ok: bool, says: str) -> None:
     emit(wrap(f"{'ok ' if ok else 'no '} {what}{': ' if says else ''}{says}", hanging="    "))
 
 
-def _model(settings: Settings) -> dict[str, Any]:
+def _model(settings: Settings, backends: list[BackendStatus]) -> dict[str, Any]:
     from bump_edge import models
+    from bump_edge.models.manifest import check_hashes
     from bump_edge.models.opening import check_writes
 
+    name = settings.model or "bundled"
+    # what `open_writer` does with a default that does not open
+    instead = "" if settings.model else "; until then the extractive backend writes"
     try:
         spec = models.resolve(settings.model, settings)
+        name = spec.name
         check_writes(spec)
-        if spec.manifest is not None:
-            models.verify(spec.name, settings)
+        if spec.manifest is not None and spec.folder is not None:
+            check_hashes(spec.folder, spec.manifest, remedy=spec.remedy)
     except BumpEdgeError as error:
-        return {"name": settings.model, "ok": False, "says": error.message}
-    return {"name": spec.name, "ok": True, "says": f"written by the backend {spec.backend}"}
+        return {"name": name, "ok": False, "says": error.message + instead}
+    if not next(b.available for b in backends if b.name == spec.backend):
+        return {"name": name, "ok": False, "says": f"its backend {spec.backend} does not run here{instead}"}
+    ours = ", bundled" if spec.bundled else ""
+    return {"name": name, "ok": True, "says": f"written by the backend {spec.backend}{ours}"}
 
 
 def _embedder(session: options.Session) -> dict[str, Any] | None:

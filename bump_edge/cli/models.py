@@ -8,7 +8,7 @@ import typer
 
 from bump_edge.cli import options
 from bump_edge.cli.output import emit, emit_json, progress
-from bump_edge.errors import UsageError
+from bump_edge.errors import ModelCorruptError, UsageError
 
 if TYPE_CHECKING:
     from bump_edge.models import ModelSpec
@@ -22,7 +22,15 @@ def list_models(json: options.Json = False, quiet: options.Quiet = False) -> Non
     from bump_edge import models
 
     session = options.Session.start(json=json, quiet=quiet)
-    for spec in [models.resolve("extractive", session.settings), *models.list_models(session.settings)]:
+    _print(session, models.resolve("extractive", session.settings))
+    try:
+        carried = models.bundled()
+    except ModelCorruptError as error:
+        session.note(error.message)
+    else:
+        if carried is not None:
+            _print(session, carried)
+    for spec in models.list_models(session.settings):
         _print(session, spec)
 
 
@@ -60,7 +68,7 @@ def add(
 
 @app.command()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="A model's name; by default every added model.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A model's name; by default every model.")] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -68,7 +76,11 @@ def verify(
     from bump_edge import models
 
     session = options.Session.start(json=json, quiet=quiet)
-    names = [name] if name is not None else [spec.name for spec in models.list_models(session.settings)]
+    if name is not None:
+        names = [name]
+    else:
+        ours = [] if models.bundled() is None else ["bundled"]
+        names = ours + [spec.name for spec in models.list_models(session.settings)]
     for each in names:
         models.verify(each, session.settings)
         _print(session, models.resolve(each, session.settings), note="verified")
@@ -94,9 +106,19 @@ def _print(session: options.Session, spec: ModelSpec, *, note: str = "") -> None
     if session.json:
         manifest = None if spec.manifest is None else spec.manifest.as_dict()
         path = None if spec.path is None else str(spec.path)
-        emit_json({"name": spec.name, "kind": spec.kind, "backend": spec.backend, "path": path, "manifest": manifest})
+        emit_json(
+            {
+                "name": spec.name,
+                "kind": spec.kind,
+                "backend": spec.backend,
+                "bundled": spec.bundled,
+                "path": path,
+                "manifest": manifest,
+            }
+        )
         return
     size = "built in" if spec.manifest is None else f"{spec.manifest.size / 1e6:.0f} MB"
     figures = "" if spec.manifest is None else ", ".join(f"{k} {v}" for k, v in spec.manifest.figures.items())
     kind = "" if spec.kind == "profiler" else spec.kind
-    emit("\t".join(part for part in (spec.name, spec.backend, kind, size, figures, note) if part))
+    ours = "bundled" if spec.bundled else ""
+    emit("\t".join(part for part in (spec.name, spec.backend, kind, size, ours, figures, note) if part))

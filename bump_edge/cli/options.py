@@ -12,6 +12,7 @@ from bump_edge.errors import NotFoundError, UsageError
 from bump_edge.settings import ReleasePolicy, Settings, load
 
 if TYPE_CHECKING:
+    from bump_edge.backends.base import Backend
     from bump_edge.encoder import OnnxEncoder
     from bump_edge.pii import Detector
     from bump_edge.profiler import Profiler
@@ -121,12 +122,21 @@ class Session:
         """
         from bump_edge.profiler import Profiler, ProfilerOptions
 
-        return Profiler(
+        profiler = Profiler(
             store,
             self.settings.model,
             options=ProfilerOptions(similarity=self.similarity),
             embedder=self.embedder(),
         )
+        self.note_stand_in(profiler.backend)
+        return profiler
+
+    def note_stand_in(self, backend: Backend) -> None:
+        """Say that the extractive backend writes because the bundled model does not open, if that is so."""
+        from bump_edge.models.stand_in import StandIn
+
+        if isinstance(backend, StandIn):
+            self.note(str(backend))
 
     def note(self, message: str) -> None:
         """Say something on stderr, unless quiet."""

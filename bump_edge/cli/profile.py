@@ -40,7 +40,11 @@ def profile(
     ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Of the sampler.")] = 0,
     fallback: Annotated[
-        bool, typer.Option(help="Let the extractive backend write where nothing of the model's passes the checks.")
+        bool,
+        typer.Option(
+            help="Let the extractive backend write where nothing of the model's passes the checks, or where the "
+            "bundled model does not open."
+        ),
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Write anew even if nothing changed.")] = False,
     redact: options.Redact = False,
@@ -52,7 +56,7 @@ def profile(
 ) -> None:
     """Ingest a history, write its users' profiles, store and print them."""
     from bump_edge.backends.base import GenerationOptions
-    from bump_edge.models import open_model
+    from bump_edge.models import open_writer
     from bump_edge.profiler import Profiler, ProfilerOptions
 
     session = options.Session.start(
@@ -70,10 +74,11 @@ def profile(
     )
     # The model first: without one, nothing is worth reading. Ctrl-C ends a stream between two tokens (see `Backend`).
     with (
-        closing(open_model(session.settings.model, session.settings)) as backend,
+        closing(open_writer(session.settings, fallback=fallback)) as backend,
         session.open_store(create=bool(history)) as store,
         Profiler(store, backend, options=settings, embedder=session.embedder()) as profiler,
     ):
+        session.note_stand_in(backend)
         users: dict[str, None] = {}
         for file in history or []:
             report = ingest_one(

@@ -3,13 +3,24 @@
 from typing import TYPE_CHECKING, Any
 
 from bump_edge.models.manifest import ModelManifest
-from bump_edge.models.opening import open_model
-from bump_edge.models.registry import ModelSpec, list_models, remove, resolve, verify
+from bump_edge.models.opening import open_model, open_writer
+from bump_edge.models.registry import ModelSpec, bundled, list_models, remove, resolve, verify
 
 if TYPE_CHECKING:
     from bump_edge.models.adding import add
 
-__all__ = ["ModelManifest", "ModelSpec", "add", "list_models", "open_model", "remove", "resolve", "verify"]
+__all__ = [
+    "ModelManifest",
+    "ModelSpec",
+    "add",
+    "bundled",
+    "list_models",
+    "open_model",
+    "open_writer",
+    "remove",
+    "resolve",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

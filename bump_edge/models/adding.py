@@ -21,7 +21,7 @@ from bump_edge.backends.onnx_folder import check_folder
 from bump_edge.errors import ModelCorruptError, ModelError, ModelNotFoundError, UsageError
 from bump_edge.models.encoder_folder import check_encoder, is_encoder
 from bump_edge.models.manifest import MANIFEST, ModelFile, ModelManifest, check_hashes, read_manifest
-from bump_edge.models.registry import ModelSpec, backend_of, check_name, default_name, model_path
+from bump_edge.models.registry import ModelSpec, backend_of, bundled_name, check_name, default_name, model_path
 from bump_edge.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def add(
     Raises:
         ModelNotFoundError: there is no such file or folder.
         ModelCorruptError: it is no model that a backend runs, damaged, or not what `sha256` or its manifest says.
-        UsageError: a bad name, one that is taken, an address without `sha256`, a symbolic link in the folder.
+        UsageError: a bad name, one that is taken or the bundled model's, an address without `sha256`, a symbolic link
+            in the folder.
         ModelError: it cannot be fetched or written (a full disk leaves nothing behind).
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
@@ -68,6 +69,11 @@ def add(
     path = Path(source).expanduser()
     base = file_name(address) if address is not None else path.resolve().name
     chosen = check_name(name if name is not None else default_name(base))
+    if chosen == bundled_name():
+        raise UsageError(
+            f"{chosen!r} is the model that came with bump-edge: name this one otherwise with --name",
+            details={"name": chosen},
+        )
     target = settings.models / chosen
     if target.exists() and not force:
         raise UsageError(

@@ -71,8 +71,12 @@ class ModelManifest:
         }
 
 
-def read_manifest(folder: Path) -> ModelManifest | None:
-    """The manifest of the model folder `folder`; None if it has none.
+ADD_AGAIN = "add the model again"
+"""What to do about a damaged model that was added."""
+
+
+def read_manifest(folder: Path, *, remedy: str = ADD_AGAIN) -> ModelManifest | None:
+    """The manifest of the model folder `folder`; None if it has none. `remedy` is what an error says to do.
 
     Raises:
         ModelCorruptError: it cannot be read, or is of a newer form.
@@ -100,7 +104,7 @@ def read_manifest(folder: Path) -> ModelManifest | None:
         return None
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise ModelCorruptError(
-            f"{path} cannot be read as the manifest of a model ({type(error).__name__}: {error}): add the model again",
+            f"{path} cannot be read as the manifest of a model ({type(error).__name__}: {error}): {remedy}",
             details={"path": str(path)},
         ) from error
 
@@ -132,8 +136,10 @@ def _one_of(value: object, *allowed: str) -> str:
     return str(value)
 
 
-def check_sizes(folder: Path, manifest: ModelManifest) -> None:
+def check_sizes(folder: Path, manifest: ModelManifest, *, remedy: str = ADD_AGAIN) -> None:
     """See that the files of `manifest` are there, with their sizes: cheap, before a model is opened.
+
+    `remedy` is what an error says to do.
 
     Raises:
         ModelCorruptError: one is missing or of another size.
@@ -145,24 +151,24 @@ def check_sizes(folder: Path, manifest: ModelManifest) -> None:
             found = "is missing" if size is None else f"has {size} bytes"
             raise ModelCorruptError(
                 f"{file.name} of the model {manifest.name!r} {found}, where its manifest says {file.size} bytes: "
-                "add the model again",
+                f"{remedy}",
                 details={"model": manifest.name, "file": file.name, "size": size, "expected": file.size},
             )
 
 
-def check_hashes(folder: Path, manifest: ModelManifest) -> None:
-    """Read every file of `manifest` and compare its sha256.
+def check_hashes(folder: Path, manifest: ModelManifest, *, remedy: str = ADD_AGAIN) -> None:
+    """Read every file of `manifest` and compare its sha256. `remedy` is what an error says to do.
 
     Raises:
         ModelCorruptError: one differs, is missing or of another size.
     """
-    check_sizes(folder, manifest)
+    check_sizes(folder, manifest, remedy=remedy)
     for file in manifest.files:
         with (folder / file.name).open("rb") as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()
         if found != file.sha256:
             raise ModelCorruptError(
                 f"{file.name} of the model {manifest.name!r} has the sha256 {found}, where its manifest says "
-                f"{file.sha256}: the file was changed or damaged; add the model again",
+                f"{file.sha256}: the file was changed or damaged; {remedy}",
                 details={"model": manifest.name, "file": file.name, "sha256": found, "expected": file.sha256},
             )

@@ -7,15 +7,15 @@ from typing import Any
 from bump_edge.backends.base import Backend
 from bump_edge.errors import ModelError
 from bump_edge.models.manifest import check_sizes
-from bump_edge.models.registry import ModelSpec, resolve
+from bump_edge.models.registry import BUNDLED, ModelSpec, bundled_name, resolve
 from bump_edge.settings import Settings
 
 
-def open_model(reference: str, settings: Settings, **options: Any) -> Backend:
+def open_model(reference: str | None, settings: Settings, **options: Any) -> Backend:
     """Open the model that `reference` means; close it when done.
 
     Args:
-        reference: see `resolve`.
+        reference: see `resolve`; None for the default.
         settings: says where added models lie.
         options: of the backend: see `GgufBackend` and `OnnxBackend`; ``extractive`` has none.
 
@@ -27,13 +27,13 @@ def open_model(reference: str, settings: Settings, **options: Any) -> Backend:
     """
     spec = resolve(reference, settings)
     check_writes(spec)
-    if spec.path is None:
+    if spec.path is None or spec.folder is None:
         from bump_edge.backends.extractive import ExtractiveBackend
 
         return ExtractiveBackend(**options)
     hashes: dict[str, str] = {}
     if spec.manifest is not None:
-        check_sizes(spec.path if spec.path.is_dir() else spec.path.parent, spec.manifest)
+        check_sizes(spec.folder, spec.manifest, remedy=spec.remedy)
         hashes = {f.name: f.sha256 for f in spec.manifest.files}
     if spec.backend == "gguf":
         from bump_edge.backends.gguf import GgufBackend
@@ -42,6 +42,27 @@ def open_model(reference: str, settings: Settings, **options: Any) -> Backend:
     from bump_edge.backends.onnx import OnnxBackend
 
     return OnnxBackend(spec.path, model=spec.name, sha256=hashes, **options)
+
+
+def open_writer(settings: Settings, *, fallback: bool) -> Backend:
+    """Open the model that the settings name, or the default; close it when done.
+
+    Args:
+        settings: name the model.
+        fallback: where they name none, and the bundled model does not open, open a `StandIn`: the extractive backend,
+            which knows why. A model that was named is never replaced.
+
+    Raises:
+        ModelError: as `open_model`.
+    """
+    try:
+        return open_model(settings.model, settings)
+    except ModelError as error:
+        if settings.model is not None or not fallback:
+            raise
+        from bump_edge.models.stand_in import StandIn
+
+        return StandIn(bundled_name() or BUNDLED, error)
 
 
 def check_writes(spec: ModelSpec) -> None:

@@ -1,4 +1,6 @@
-"""Which models there are: those that were added, each a folder under `Settings.models`, and those at a path."""
+"""Which models there are: the one that the package carries, those that were added, each a folder under
+`Settings.models`, and those at a path.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,15 @@ from pathlib import Path
 from bump_edge.backends.onnx_folder import CONFIG
 from bump_edge.errors import ModelCorruptError, ModelNotFoundError, UsageError
 from bump_edge.models.encoder_folder import ENCODER, is_encoder
-from bump_edge.models.manifest import ModelManifest, check_hashes, read_manifest
+from bump_edge.models.manifest import ADD_AGAIN, ModelManifest, check_hashes, read_manifest
 from bump_edge.settings import Settings
 
 EXTRACTIVE = "extractive"
+BUNDLED = "bundled"
+"""What the model that the package carries may be called beside its own name."""
+CARRIED = Path(__file__).with_name(BUNDLED)
+"""Where it lies: among the package's files, never written to. A checkout without weights has no such folder."""
+_INSTALL_AGAIN = "install bump-edge again (pip install --force-reinstall --no-deps bump-edge)"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -27,13 +34,25 @@ class ModelSpec:
         name: as profiles record it.
         backend: ``extractive``, ``onnx`` or ``gguf``.
         path: the folder (onnx) or file (gguf); None for ``extractive``.
-        manifest: of an added model, or of an exported folder.
+        manifest: of the bundled or an added model, or of an exported folder.
+        bundled: whether the package carries it.
     """
 
     name: str
     backend: str
     path: Path | None = None
     manifest: ModelManifest | None = None
+    bundled: bool = False
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its files lie; None for ``extractive``."""
+        return self.path if self.path is None or self.path.is_dir() else self.path.parent
+
+    @property
+    def remedy(self) -> str:
+        """What to do where a file of it is damaged."""
+        return _INSTALL_AGAIN if self.bundled else ADD_AGAIN
 
     @property
     def kind(self) -> str:
@@ -49,10 +68,10 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: it is empty, reserved, or has other characters than a-z, 0-9, dot, hyphen and underscore.
     """
-    if not _NAME.fullmatch(name) or ".." in name or name == EXTRACTIVE:
+    if not _NAME.fullmatch(name) or ".." in name or name in (EXTRACTIVE, BUNDLED):
         raise UsageError(
             f"a model cannot be named {name!r}: expected up to 100 of a-z, 0-9, '.', '_' and '-', beginning with a "
-            f"letter or digit, without '..', and not {EXTRACTIVE!r}",
+            f"letter or digit, without '..', and not {EXTRACTIVE!r} or {BUNDLED!r}",
             details={"name": name},
         )
     return name
@@ -62,6 +81,28 @@ def default_name(source: str) -> str:
     """The name of a model that is added from the file or folder `source`: ``A B.gguf`` → ``a-b``."""
     base = source.removesuffix(".gguf").lower()
     return re.sub(r"\.{2,}", ".", re.sub(r"[^a-z0-9._-]+", "-", base)).strip("-._")[:100]
+
+
+def bundled() -> ModelSpec | None:
+    """The model that this package carries; None where it carries none.
+
+    Raises:
+        ModelCorruptError: its manifest is missing or cannot be read.
+    """
+    if not CARRIED.is_dir():
+        return None
+    manifest = _manifest(CARRIED, BUNDLED, _INSTALL_AGAIN)
+    path = model_path(CARRIED, manifest.backend)
+    return ModelSpec(name=manifest.name, backend=manifest.backend, path=path, manifest=manifest, bundled=True)
+
+
+def bundled_name() -> str | None:
+    """The own name of the bundled model, if there is one whose manifest can be read: for where it is only mentioned."""
+    try:
+        carried = bundled()
+    except ModelCorruptError:
+        return None
+    return None if carried is None else carried.name
 
 
 def list_models(settings: Settings) -> list[ModelSpec]:
@@ -75,25 +116,35 @@ def list_models(settings: Settings) -> list[ModelSpec]:
     return found
 
 
-def resolve(reference: str, settings: Settings) -> ModelSpec:
+def resolve(reference: str | None, settings: Settings) -> ModelSpec:
     """The model that `reference` means.
 
     Args:
-        reference: ``extractive``; the name of an added model, or the beginning of exactly one; or the path of a
-            ``.gguf`` file or an onnxruntime-genai folder.
+        reference: ``extractive``; ``bundled`` for the model that the package carries; its name or that of an added
+            model, or the beginning of exactly one; or the path of a ``.gguf`` file or an onnxruntime-genai folder.
+            None for the default: the bundled model where the package carries one, else ``extractive``.
         settings: says where added models lie.
 
     Raises:
         ModelNotFoundError: it means nothing, or several.
         ModelCorruptError: the model's manifest cannot be read.
     """
+    if reference is None:
+        return bundled() or resolve(EXTRACTIVE, settings)
     if reference == EXTRACTIVE:
         return ModelSpec(name=EXTRACTIVE, backend=EXTRACTIVE)
+    if reference == BUNDLED and (carried := bundled()) is not None:
+        return carried
     looks_like_path = os.sep in reference or "/" in reference or reference.endswith(".gguf") or reference in (".", "..")
-    names = _names(settings)
+    added = _names(settings)
+    ours = bundled_name()
+    # a name that was taken before the package carried a model of that name stays the added one's
+    names = added if ours is None or ours in added else [*added, ours]
     if not looks_like_path:
         wanted = reference.lower()
         fitting = [n for n in names if n == wanted] or [n for n in names if wanted and n.startswith(wanted)]
+        if len(fitting) == 1 and fitting[0] not in added:
+            return resolve(BUNDLED, settings)
         if len(fitting) == 1:
             return _spec(settings.models / fitting[0], fitting[0])
         if fitting:
@@ -113,20 +164,20 @@ def resolve(reference: str, settings: Settings) -> ModelSpec:
 
 
 def verify(name: str, settings: Settings) -> ModelManifest:
-    """Compare every file of an added model with its manifest; its manifest.
+    """Compare every file of an added model, or of the bundled one, with its manifest; its manifest.
+
+    Args:
+        name: the full name; ``bundled`` for the bundled model.
+        settings: says where added models lie.
 
     Raises:
         ModelNotFoundError: no such model was added.
         ModelCorruptError: a file was changed, is missing, or the manifest cannot be read.
     """
-    folder = _added(name, settings)
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise ModelCorruptError(
-            f"the model {folder.name!r} has no manifest.json: remove it and add it again",
-            details={"model": folder.name},
-        )
-    check_hashes(folder, manifest)
+    ours = _is_bundled(name, settings)
+    folder, remedy = (CARRIED, _INSTALL_AGAIN) if ours else (_added(name, settings), ADD_AGAIN)
+    manifest = _manifest(folder, name, remedy)
+    check_hashes(folder, manifest, remedy=remedy)
     return manifest
 
 
@@ -135,12 +186,23 @@ def remove(name: str, settings: Settings) -> None:
 
     Raises:
         ModelNotFoundError: no such model was added.
+        UsageError: it is the bundled model.
     """
+    if _is_bundled(name, settings):
+        raise UsageError(
+            f"{name!r} is the model that came with bump-edge: expected one that was added; name another with --model "
+            "or BUMP_EDGE_MODEL to write without it",
+            details={"name": name},
+        )
     folder = _added(name, settings)
     # out of sight at once, then gone: an interrupted removal leaves no half model
     hidden = folder.with_name(f".removed-{time.time_ns()}-{folder.name}")
     folder.rename(hidden)
     shutil.rmtree(hidden)
+
+
+def _is_bundled(name: str, settings: Settings) -> bool:
+    return CARRIED.is_dir() and name not in _names(settings) and name in (BUNDLED, bundled_name())
 
 
 def _added(name: str, settings: Settings) -> Path:
@@ -164,12 +226,15 @@ def _names(settings: Settings) -> list[str]:
 
 
 def _spec(folder: Path, name: str) -> ModelSpec:
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise ModelCorruptError(
-            f"the model {name!r} has no manifest.json: remove it and add it again", details={"model": name}
-        )
+    manifest = _manifest(folder, name, ADD_AGAIN)
     return ModelSpec(name=name, backend=manifest.backend, path=model_path(folder, manifest.backend), manifest=manifest)
+
+
+def _manifest(folder: Path, name: str, remedy: str) -> ModelManifest:
+    manifest = read_manifest(folder, remedy=remedy)
+    if manifest is None:
+        raise ModelCorruptError(f"the model {name!r} has no manifest.json: {remedy}", details={"model": name})
+    return manifest
 
 
 def _at(path: Path) -> ModelSpec:

@@ -29,8 +29,8 @@ class ProfilerOptions:
         max_interactions: interactions in a prompt at most; ≥ 1.
         min_coverage: share of a sentence's content words that must occur in the records; 0 to 1.
         max_evidence: interactions kept as evidence for one sentence; ≥ 1.
-        fallback: let the extractive backend write where nothing that the model wrote passes the checks; the
-            manifest says so.
+        fallback: let the extractive backend write where nothing that the model wrote passes the checks, and where
+            no model was named and the one that the package carries does not open; the manifest says so.
         update: bring a profile up to date from its text and what is new, where that will do; False writes every
             version anew from the history.
         update_tokens: budget of the new interactions in an update, in the backend's tokens; ≥ 64.

@@ -23,7 +23,8 @@ from bump_edge.errors import (
     NoProfileError,
     ProfileChangedError,
 )
-from bump_edge.models import open_model
+from bump_edge.models import open_writer
+from bump_edge.models.stand_in import StandIn
 from bump_edge.profiler.options import CHECKS_VERSION, ProfilerOptions
 from bump_edge.prompts import TEMPLATE, Prompt, template_fingerprint
 from bump_edge.settings import load
@@ -48,7 +49,9 @@ class Profiler:
     Args:
         store: where the histories are and the profiles go.
         backend: an open backend, or a model's name or path (``extractive``, ``smollm2``, ``./model.gguf``), or None
-            for the model of the settings. A backend that the profiler opened is closed with it.
+            for the model of the settings: where they name none, the one that the package carries, or, where it carries
+            none or it does not open and `ProfilerOptions.fallback` is on, the extractive backend. A backend that the
+            profiler opened is closed with it.
         options: settings; the defaults are the product's.
         embedder: texts → vectors; with it, blocked topics are recognised in other words too. What its `fingerprint`
             returns, if it has one as `OnnxEncoder` does, is part of a profile's manifest.
@@ -69,8 +72,7 @@ class Profiler:
         self.options = options or ProfilerOptions()
         self._owns_backend = backend is None or isinstance(backend, str)
         if backend is None or isinstance(backend, str):
-            settings = load(model=backend)
-            backend = open_model(settings.model, settings)
+            backend = open_writer(load(model=backend), fallback=self.options.fallback)
         self.backend: Backend = backend
         self._spare: ExtractiveBackend | None = None
         self._fingerprint = dict(self.backend.fingerprint())
@@ -231,7 +233,7 @@ class Profiler:
             (written,) = generate(self.backend, [task.prompt], options)
             task = replace(task, drifted=True)
             prompt, checked = task.prompt, self._check(written, task)
-        model, fallback = self.backend.model, None
+        model, fallback = self.backend.model, self._stood_in()
         wrote_nothing = all(e.confirmed for e in checked.evidence)
         if wrote_nothing and settings.fallback and self.backend.name != "extractive":
             fallback = {"requested": model, "dropped": dict(checked.dropped)}
@@ -260,6 +262,12 @@ class Profiler:
             confirmed=frozenset(e.sentence for e in checked.evidence if e.confirmed),
             after=task.after,
         )
+
+    def _stood_in(self) -> dict[str, Any] | None:
+        if not isinstance(self.backend, StandIn):
+            return None
+        # by its code: the message names the folder where bump-edge lies, which is nobody's business in an export
+        return {"requested": self.backend.requested, "error": self.backend.error.code}
 
     def _check(self, written: Generation, task: Task) -> Checked:
         from bump_edge.profiler.checks import check

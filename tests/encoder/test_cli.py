@@ -91,7 +91,8 @@ def test_what_is_said_of_a_setting_that_is_wrong(home: Path, encoder: Path) -> N
 
 
 def test_models_and_doctor_show_it(home: Path) -> None:
-    listed = {m["name"]: (m["kind"], m["backend"]) for m in lines(run(home, "models", "list", "--json"))}
+    shown = [m for m in lines(run(home, "models", "list", "--json")) if not m["bundled"]]
+    listed = {m["name"]: (m["kind"], m["backend"]) for m in shown}
     assert listed == {"extractive": ("profiler", "extractive"), "sees": ("encoder", "onnx")}
     assert "sees\tonnx\tencoder\t0 MB\tcosine_min 1.0" in run(home, "models", "list").stdout.decode()
     assert run(home, "models", "verify", "sees").returncode == 0
