@@ -202,7 +202,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     fifth = max(1, len(rows) // 5)
     ends = {"first": rows[:fifth], "last": rows[-fifth:]}
-    names = ("total", "forward", "backward", "length", "stability", "dropped", "floored", "zero_spread")
+    names = ("total", "forward", "backward", "length", "stability", "dropped", "lost", "floored", "zero_spread")
 
     def mean(some: Sequence[Mapping[str, Any]], name: str) -> float:
         return round(statistics.fmean(float(row.get(name, 0.0)) for row in some), 4)

@@ -39,6 +39,9 @@ class RewardConfig:
             in another order, ≥ 0.
         dropped_weight: times the share of a profile's sentences that the product's checks would not store is taken
             off, ≥ 0: ranks do not see whether a sentence is true. [ours]
+        stored: the judge reads what the device would store of a profile, not all that was written, so that a name
+            that no record bears out earns nothing. [ours]
+        lost_weight: times the share of a profile's words that the device would not store is taken off, ≥ 0. [ours]
         negatives: K, other users in one ranking, ≥ 1.
         shuffles: M, presentations of each list to a judge that reads their order, ≥ 1.
         forward, backward: which directions count; at least one.
@@ -54,6 +57,8 @@ class RewardConfig:
     hard: bool = False
     stability_weight: float = 0.0
     dropped_weight: float = 0.0
+    stored: bool = False
+    lost_weight: float = 0.0
     negatives: int = 8
     shuffles: int = 2
     forward: bool = True
@@ -68,7 +73,7 @@ class RewardConfig:
         check_ranges(
             self, negatives=(1, 1000), shuffles=(1, 100), length_weight=(0, 1000), length_threshold=(1, 10**6),
             temperature=(1e-6, 1e6), stability_weight=(0, 1000),
-            dropped_weight=(0, 1000),
+            dropped_weight=(0, 1000), lost_weight=(0, 1000),
         )  # fmt: skip
         if self.objective not in ("bump", "blue"):
             raise UsageError(f"objective is {self.objective!r}: expected bump or blue")
@@ -119,6 +124,7 @@ class Reward:
         length: R_len ≥ 0, which is taken off.
         stability: agreement with the profile of another order, 0 to 1; its weight is in `total`.
         dropped: share of its sentences that the product would not store, 0 to 1; its weight is in `total`.
+        lost: share of its words that the device would not store, 0 to 1; its weight is in `total`.
         floored: the profile was empty or never ended.
         unparsed: answers of the judge that had to be repaired.
         tokens: tokens that the judge read and wrote.
@@ -130,6 +136,7 @@ class Reward:
     length: float = 0.0
     stability: float = 0.0
     dropped: float = 0.0
+    lost: float = 0.0
     floored: bool = False
     unparsed: int = 0
     tokens: int = 0

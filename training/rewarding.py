@@ -19,9 +19,9 @@ from typing import Any
 import orjson
 
 from bump_edge.errors import BumpEdgeError, UsageError
-from bump_edge.profiler.checks import check
+from bump_edge.profiler.checks import Checked, check
 from bump_edge.prompts import Prompt
-from bump_edge.text import sentences
+from bump_edge.text import sentences, words
 from bump_edge.types import Evidence
 from training.blue import blue_rewards
 from training.judges import Judge
@@ -148,7 +148,9 @@ class BumpReward:
     def judged(self, groups: Sequence[Group], step: int, *, only: Sequence[int]) -> list[list[Reward]]:
         """The rewards of the users at the positions `only`: users × G."""
         members, draws = self._members(groups, step)
-        profiles = [group.profiles for group in groups]
+        profiles: list[Sequence[str]] = [group.profiles for group in groups]
+        if self._config.stored:  # of all groups: a user's profile is another's candidate
+            profiles = [[stored_text(text, g.asked) for text in g.profiles] for g in groups]
         tokens = [group.tokens for group in groups]
         ended = [group.ended for group in groups]
         if self._config.objective == "blue":
@@ -159,7 +161,7 @@ class BumpReward:
                             draws=draws, only=only)  # fmt: skip
         if self._config.stability_weight and only:
             found = self._stabilised([groups[user] for user in only], found)
-        if self._config.dropped_weight:
+        if self._config.dropped_weight or self._config.lost_weight:
             found = self._checked([groups[user] for user in only], found)
         return found
 
@@ -178,6 +180,7 @@ class BumpReward:
             "reward/length": _mean([r.length for r in flat]),
             "reward/stability": _mean([r.stability for r in flat]),
             "reward/dropped": _mean([r.dropped for r in flat]),
+            "reward/lost": _mean([r.lost for r in flat]),
             "reward/floored": _mean([float(r.floored) for r in flat]),
             "reward/zero_spread": _mean([float(not has_spread([r.total for r in row])) for row in table]),
             "judge/unparsed": sum(r.unparsed for r in kept) / asked if asked else 0.0,
@@ -215,26 +218,43 @@ class BumpReward:
         return out
 
     def _checked(self, groups: Sequence[Group], found: list[list[Reward]]) -> list[list[Reward]]:
-        weight = self._config.dropped_weight
         out = []
         for one, row in zip(groups, found, strict=True):
-            shares = [dropped_share(text, one.asked) for text in one.profiles]
-            out.append([
-                r if r.floored else replace(r, total=r.total - weight * s, dropped=s)
-                for r, s in zip(row, shares, strict=True)
-            ])  # fmt: skip
+            out.append([self._less(reward, text, one.asked) for reward, text in zip(row, one.profiles, strict=True)])
         return out
+
+    def _less(self, reward: Reward, profile: str, asked: Prompt) -> Reward:
+        """The reward without what the checks take off it."""
+        if reward.floored:
+            return reward
+        dropped = dropped_share(profile, asked) if self._config.dropped_weight else 0.0
+        lost = lost_share(profile, asked) if self._config.lost_weight else 0.0
+        taken = self._config.dropped_weight * dropped + self._config.lost_weight * lost
+        return replace(reward, total=reward.total - taken, dropped=dropped, lost=lost)
 
 
 def dropped_share(profile: str, asked: Prompt) -> float:
-    """The share of a profile's sentences that the product would not store for this prompt, 0 to 1.
+    """The share of a profile's sentences that the product would not store for this prompt as they are, 0 to 1."""
+    checked = _checked_text(profile, asked, trims=False)
+    return sum(checked.dropped.values()) / checked.written if checked.written else 0.0
 
-    What an update keeps of the old profile word for word is taken as proved: its interactions are not in the prompt.
-    """
+
+def stored_text(profile: str, asked: Prompt) -> str:
+    """What the device would store of a profile, names of lists that no record bears out left out; may be empty."""
+    return _checked_text(profile, asked, trims=True).text
+
+
+def lost_share(profile: str, asked: Prompt) -> float:
+    """The share of a profile's words that the device would not store for this prompt, 0 to 1."""
+    written = len(words(profile))
+    return max(0.0, 1 - len(words(stored_text(profile, asked))) / written) if written else 0.0
+
+
+def _checked_text(profile: str, asked: Prompt, *, trims: bool) -> Checked:
+    # what an update keeps of the old profile is taken as proved: its interactions are not in the prompt
     known = asked.interactions[:1]
     standing = [Evidence(sentence=s, interactions=known) for s in sentences(asked.profile or "")]
-    checked = check(profile, asked, standing=standing)
-    return sum(checked.dropped.values()) / checked.written if checked.written else 0.0
+    return check(profile, asked, standing=standing, trims=trims)
 
 
 def group(rows: Sequence[Sequence[Any]], rollouts: int) -> list[Group]:

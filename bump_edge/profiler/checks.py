@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bump_edge.profiler import guards
 from bump_edge.profiler.claims import Claims
@@ -97,8 +98,8 @@ def check(
         max_evidence: interactions kept for one sentence, ≥ 1.
         standing: the sentences of the profile so far, with their evidence; those that a person confirmed stay.
         refuses: why a person's word is against a sentence (a key of `REASONS`), or an empty string.
-        trims: whether a sentence may stand without what its list says twice and, where it has no evidence as it is,
-            without the entries that no record bears out; what is left has to pass everything that a sentence has to.
+        trims: whether a sentence may stand without what its list says twice and without the entries that no record
+            bears out; what is left has to pass everything that a sentence has to.
             Off where it is measured what a model writes.
     """
     written = sentences(clean(text))
@@ -126,7 +127,8 @@ def check(
         found = () if support is None else support.interactions
         gone = 0
         if trims and not reason and before is None:
-            rest = without(sentence, prompt.language, index.lacks if not found else lambda _: False)
+            # with evidence as it is, a single function word may well be a name (Him): the sentence is given that
+            rest = without(sentence, prompt.language, partial(index.lacks, pieces=not found))
             if rest and not (_guard(rest[0], prompt.language, records) or (refuses is not None and refuses(rest[0]))):
                 sentence, gone = rest
                 content = frozenset(stems(sentence, prompt.language))

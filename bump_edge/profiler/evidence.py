@@ -101,17 +101,18 @@ class EvidenceIndex:
         chosen = self._strongest(found, pool, limit) if terms else pool[:limit]
         return Support(interactions=tuple(self._interactions[p] for p in chosen), coverage=coverage, missing=missing)
 
-    def lacks(self, entry: str) -> bool:
+    def lacks(self, entry: str, *, pieces: bool = True) -> bool:
         """Whether no record bears out an entry of a list: a name or number of it, or half of it, is in none.
 
-        An entry of function words alone may be a name (The Who); a single one is a piece of something.
+        An entry of function words alone may be a name (The Who); a single one is a piece of something, which lacks
+        evidence where `pieces` are asked for.
         """
         relations = _relations(self._language)
         terms = [(term, written) for term, written in self._terms(entry) if fold(written) not in relations]
         absent = [written for term, written in terms if term not in self._postings]
         if any(w[:1].isupper() or (w.isdigit() and not self._is_known_number(w)) for w in absent):
             return True
-        return len(absent) >= 0.5 * len(terms) if terms else len(words(entry)) < 2
+        return len(absent) >= 0.5 * len(terms) if terms else pieces and len(words(entry)) < 2
 
     def terms_of(self, sentence: str) -> frozenset[str]:
         """The content words of `sentence`, as stems, that occur in the records."""

@@ -93,15 +93,20 @@ def without(sentence: str, language: str, wrong: Callable[[str], bool]) -> tuple
     if found is None:
         return None
     kept: dict[str, str] = {}
+    head = f" {_key(found.head)}" if not found.head.endswith(" ") else ""
     for entry in found.entries:
-        key = " ".join(fold(word) for word in words(entry))
-        if key and key not in kept and not wrong(entry):
+        key = _key(entry)
+        if key and key not in kept and not head.endswith(f" {key}") and not wrong(entry):
             kept[key] = entry
     gone = len(found.entries) - len(kept)
     # where the first entry is part of the head, the head is a sentence by itself
     if not gone or (not kept and found.head.endswith(" ")) or not (kept or found.head):
         return None
     return Listed(head=found.head, entries=tuple(kept.values()), joint=found.joint, ending=found.ending).text, gone
+
+
+def _key(entry: str) -> str:
+    return " ".join(fold(word) for word in words(entry))
 
 
 def _is_entry(part: str, language: str) -> bool:

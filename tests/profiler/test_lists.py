@@ -120,3 +120,15 @@ def test_a_list_that_is_true_stands_word_for_word() -> None:
     raw = "Listens to The Prodigy, Necro, and Joan Jett and the Blackhearts."
     found = check(raw, PROMPT, trims=True)
     assert (found.text, found.trimmed) == (raw, 0)
+
+
+def test_a_name_that_no_record_bears_out_goes_from_a_sentence_that_holds_without_it_too() -> None:
+    log = tuple(Interaction(type="buy", item=item) for item in ("Brother toner cartridges", "Zebra ink pens", "HIM"))
+    prompt = Prompt(interactions=log, stats=HistoryStats(count=3))
+    raw = "Buys Brother toner cartridges, Zebra ink pens, Brother mice and HIM."
+    assert check(raw, prompt).text == raw  # nearly all of its words are in the log
+    found = check(raw, prompt, trims=True)
+    assert (found.text, found.trimmed) == ("Buys Brother toner cartridges, Zebra ink pens and HIM.", 1)
+    # the first entry counts as said, though small letters do not tell it from the words before it
+    found = check("Buys toner cartridges, Zebra ink pens and toner cartridges.", prompt, trims=True)
+    assert (found.text, found.trimmed) == ("Buys toner cartridges and Zebra ink pens.", 1)

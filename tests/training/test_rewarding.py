@@ -28,6 +28,8 @@ from training.rewarding import (
     check_names,
     dropped_share,
     has_spread,
+    lost_share,
+    stored_text,
 )
 
 pytest.importorskip("accelerate")
@@ -281,6 +283,36 @@ def test_what_the_product_would_not_store_costs_its_share() -> None:
     assert taken[0] == pytest.approx(0.5)  # nothing of it is in the log
     assert taken[3] == pytest.approx(0)
     assert 0 < logged["reward/dropped"] < 1
+
+
+def test_the_judge_reads_what_the_device_would_store() -> None:
+    log = ["Bone Nut Blanks", "Nickel Wound Strings", "Humbucker Pickup Set", "Tube Amp Head"]
+    true = "Buys bone nut blanks and nickel wound strings."
+    longer = "Buys bone nut blanks, medieval swords, nickel wound strings, bone nut blanks and medieval swords."
+    assert lost_share(true, asked(log)) == 0
+    assert stored_text(longer, asked(log)) == true
+    assert lost_share(longer, asked(log)) == pytest.approx(1 - 8 / 15)
+    assert stored_text("Collects medieval swords.", asked(log)) == ""
+    assert lost_share("Collects medieval swords.", asked(log)) == lost_share("and so", asked(log)) == 1
+    assert lost_share("", asked(log)) == 0
+    standing = "Collects medieval swords."
+    assert stored_text(standing, asked(log, profile=standing)) == standing
+
+    def found(tail: str, **settings: Any) -> list[float | None]:
+        """Rewards where each rollout says what it holds, and `tail`, which no record bears out."""
+
+        def told(ids: Sequence[int]) -> tuple[str, bool]:
+            text, ended = read(ids)
+            return (f"Buys {' and '.join(text.split()[1:])}.{tail}" if " " in text else ""), ended
+
+        config = RewardConfig(negatives=3, length_threshold=10**6, **settings)
+        return call(BumpReward(Bm25Judge(), config, rollouts=ROLLOUTS, held_out=1, read=told), batch())[0]
+
+    tail = " Collects medieval swords."
+    assert found(tail, stored=True) == found("", stored=True) == found("")
+    costly = found(tail, stored=True, lost_weight=0.5)
+    assert 0 < (found("", stored=True)[3] or 0) - (costly[3] or 0) < 0.5
+    assert costly[0] == 0  # nothing is stored: the floor, and no more is taken off
 
 
 def test_a_batch_that_is_none_says_so() -> None:
