@@ -50,7 +50,7 @@ class PrepareConfig:
         held_out: P, interactions held out of each user; ≥ 1.
         min_visible: users with fewer visible interactions are left out; ≥ 1.
         max_users: of each data set and split at most, the first by hash; 0 takes all.
-        evaluation_only: names of data sets whose training users must not be trained on, and are left out.
+        evaluation_only: names of data sets that nobody may train on: their users of the training folds are test users.
         shard_users: users in a shard at most; ≥ 1.
     """
 
@@ -204,12 +204,12 @@ def _take_bucket(file: Path, name: str, config: PrepareConfig, shards: Shards, t
             histories.setdefault(interaction.user_id, []).append(interaction)
     for user_id in sorted(histories, key=_order):
         history, split = histories[user_id], split_of(user_id)
+        if split == "train" and name in config.evaluation_only:
+            split = "test"
         unique = in_time_order(history)
         table.skipped["duplicate_interactions"] += len(history) - len(unique)
         if len(unique) < config.held_out + config.min_visible:
             table.skipped["short_users"] += 1
-        elif split == "train" and name in config.evaluation_only:
-            table.skipped["evaluation_only_users"] += 1
         elif config.max_users and table.users[split] >= config.max_users:
             table.skipped["users_over_limit"] += 1
         else:

@@ -97,10 +97,11 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert counts["log"]["skipped_lines"] == {"no_text_or_item": 1, "not_json": 1}
     assert counts["log"]["users"]["train"] == 20
     assert counts["closed"]["users"]["train"] == 0
-    assert counts["closed"]["skipped"]["evaluation_only_users"] == sum(
-        split_of(name_of(user)) == "train" for user in range(200, 260)
-    )
-    assert counts["closed"]["users"]["validation"] > 0
+    # what nobody trains on is there to be tested on
+    folds = [split_of(name_of(user)) for user in range(200, 260)]
+    assert counts["closed"]["users"]["validation"] == folds.count("validation") > 0
+    assert counts["closed"]["users"]["test"] == 20 > folds.count("test")
+    assert counts["closed"]["skipped"]["users_over_limit"] == 60 - 20 - folds.count("validation")
 
 
 def test_a_lamp_file_gives_its_profiles_and_never_its_question(tmp_path: Path) -> None:
