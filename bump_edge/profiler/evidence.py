@@ -39,6 +39,10 @@ class Support:
     reason: str = ""
 
 
+_JOINTS = re.compile(r"\s+(?:and|und|et|y|e|en|&)\s+")
+"""Between names that a list ran together."""
+
+
 class EvidenceIndex:
     """The records of one selection, ready to be asked about sentences.
 
@@ -104,7 +108,8 @@ class EvidenceIndex:
     def lacks(self, entry: str, *, pieces: bool = True) -> bool:
         """Whether no record bears out an entry of a list: a name or number of it, or half of it, is in none.
 
-        An entry of function words alone may be a name (The Who); a single one is a piece of something, which lacks
+        A name must stand in one record with all of its words, in whatever order: two that are mixed up are none. An
+        entry of function words alone may be a name (The Who); a single one is a piece of something, which lacks
         evidence where `pieces` are asked for.
         """
         relations = _relations(self._language)
@@ -112,7 +117,19 @@ class EvidenceIndex:
         absent = [written for term, written in terms if term not in self._postings]
         if any(w[:1].isupper() or (w.isdigit() and not self._is_known_number(w)) for w in absent):
             return True
-        return len(absent) >= 0.5 * len(terms) if terms else pieces and len(words(entry)) < 2
+        if not terms:
+            return pieces and len(words(entry)) < 2
+        return len(absent) >= 0.5 * len(terms) or (not absent and self._mixes(entry))
+
+    def _mixes(self, entry: str) -> bool:
+        """Whether an entry with names has words of several records, each of which has some; of names joined, one's."""
+        if self._language == "de" or not any(word[:1].isupper() for word in words(entry)):
+            return False
+        return any(
+            not set.intersection(*(set(self._postings[term]) for term, _ in terms))
+            for part in _JOINTS.split(entry)
+            if (terms := [t for t in self._terms(part) if t[0] in self._postings])
+        )
 
     def terms_of(self, sentence: str) -> frozenset[str]:
         """The content words of `sentence`, as stems, that occur in the records."""

@@ -132,3 +132,18 @@ def test_a_name_that_no_record_bears_out_goes_from_a_sentence_that_holds_without
     # the first entry counts as said, though small letters do not tell it from the words before it
     found = check("Buys toner cartridges, Zebra ink pens and toner cartridges.", prompt, trims=True)
     assert (found.text, found.trimmed) == ("Buys toner cartridges and Zebra ink pens.", 1)
+
+
+def test_names_that_are_mixed_up_go() -> None:
+    log = tuple(
+        Interaction(type="buy", item=item)
+        for item in ("Scotch Magic Tape", "Packing Peanuts", "30 Seconds to Mars", "Kid A 108", "Avery Binders")
+    )
+    prompt = Prompt(interactions=log, stats=HistoryStats(count=5))
+    raw = "Buys Scotch Magic Tape, Scotch Packing Tape, 30 Seconds to Mars, 108 Seconds to Mars and Avery binders."
+    found = check(raw, prompt, trims=True)
+    assert (found.text, found.trimmed) == ("Buys Scotch Magic Tape, 30 Seconds to Mars and Avery binders.", 2)
+    # names that a list ran together are no mixture, nor is a kind in small letters
+    joined = "Buys Avery Binders, Scotch Magic Tape and Packing Peanuts and 30 Seconds to Mars."
+    assert check(joined, prompt, trims=True).trimmed == 0
+    assert check("Buys Avery Binders, magic peanuts and Kid A 108.", prompt, trims=True).trimmed == 0
