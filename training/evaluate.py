@@ -52,8 +52,10 @@ from training.profiles import read_profiles, write_profiles
 from training.progress import say
 from training.reward import RewardConfig
 from training.runs import replace_file
+from training.tables import markdown, put
 
 GIVEN = "given"
+NO_PLOT = "no plot: matplotlib is not installed (pip install 'bump-edge[bench]')"
 BASELINES = ("raw", "extractive", "generic", "other")
 
 
@@ -85,6 +87,8 @@ class EvaluateConfig:
             shares of sentences are of what was written either way.
         rounds: of the bootstrap; ≥ 40.
         out: a folder for evaluation.json, profiles.jsonl and the plot; none without it.
+        readme: a Markdown file that the table goes into too, between the marks of `training.tables`.
+        plot: where the plot goes too, a name in .png or .svg.
     """
 
     data: Path
@@ -111,6 +115,8 @@ class EvaluateConfig:
     stored: bool = False
     rounds: int = 1000
     out: Path | None = None
+    readme: Path | None = None
+    plot: Path | None = None
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -195,6 +201,10 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     if config.out is not None:
         own = {u.user_id: text for one in found for u, text in zip(one.users, one.kinds[GIVEN], strict=True)}
         summary["out"] = _write_out(config.out, summary, own, names)
+    if config.readme is not None:
+        put(config.readme, markdown(summary, names))
+    if config.plot is not None and not bars(summary, names, config.plot):
+        say(NO_PLOT)
     return summary
 
 
@@ -349,7 +359,7 @@ def _write_out(
     if plotted:
         picture.rename(out / "evaluation.png")
     else:
-        say("no plot: matplotlib is not installed (pip install 'bump-edge[bench]')")
+        say(NO_PLOT)
     replace_file(out / "evaluation.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
     return {
         "evaluation.json": str(out / "evaluation.json"),

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bump_edge.profiler.checks import check
+from bump_edge.profiler.lists import read_list
 from bump_edge.prompts import Prompt
-from bump_edge.text import fold, words
+from bump_edge.text import fold, sentences, stems, stopwords, words
 from training.histories import User, judged_text
 from training.judges import Judge
 from training.reward import Draw, Member, Reward, RewardConfig, draw, rewards
@@ -133,7 +134,8 @@ def text_measures(profiles: Sequence[str], prompts: Sequence[Prompt], *, checked
 
     `unsupported` is the share of sentences that the product's checks drop for want of evidence in what the prompt
     shows; `dropped` the share that they drop for any reason; `fallen` what falls although a list may lose names, as on
-    the device. All are None where no sentence was written.
+    the device. All are None where no sentence was written. `wrong_names` is the share of the names that the device
+    would store which no record has, see `wrong_names`; None where there is none.
     """
     out: dict[str, Any] = {
         "words": round(statistics.fmean(len(p.split()) for p in profiles), 1),
@@ -156,7 +158,31 @@ def text_measures(profiles: Sequence[str], prompts: Sequence[Prompt], *, checked
             ("fallen", sum(sum(f.dropped.values()) for f in stored)),
         ):
             out[name] = round(fell / written, 3) if written else None
+        counts = [wrong_names(f.text, prompt) for f, prompt in zip(stored, prompts, strict=True)]
+        wrong, names = (sum(column) for column in zip(*counts, strict=True))
+        out["wrong_names"] = round(wrong / names, 4) if names else None
     return out
+
+
+def wrong_names(profile: str, prompt: Prompt) -> tuple[int, int]:
+    """How many names of a profile's lists stand in no one record with all their words, and how many there are.
+
+    By itself, and stricter than the product's checks: no numbers that are known, and no two names run together. Of the
+    first entry of a list the verb before it is left out where its name begins with a capital.
+    """
+    language = prompt.language
+    records = [frozenset(stems(i.as_record(max_chars=4000), language)) for i in prompt.interactions]
+    plain = stopwords(language)
+    wrong = names = 0
+    for sentence in sentences(profile):
+        found = read_list(sentence, language)
+        for entry in found.entries if found is not None else ():
+            said = words(entry)
+            content = frozenset(stems(" ".join(w for w in said if fold(w) not in plain), language))
+            if content and any(word[:1].isupper() for word in said):
+                names += 1
+                wrong += not any(content <= record for record in records)
+    return wrong, names
 
 
 def as_stored(profiles: Sequence[str], prompts: Sequence[Prompt]) -> list[str]:
@@ -167,7 +193,14 @@ def as_stored(profiles: Sequence[str], prompts: Sequence[Prompt]) -> list[str]:
 def mean_measures(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What `text_measures` found of several sets of profiles as one: their mean, and the sum of the empty ones."""
     out: dict[str, Any] = {"empty": sum(part["empty"] for part in parts)}
-    for name, digits in (("words", 1), ("verbatim", 3), ("unsupported", 3), ("dropped", 3), ("fallen", 3)):
+    for name, digits in (
+        ("words", 1),
+        ("verbatim", 3),
+        ("unsupported", 3),
+        ("dropped", 3),
+        ("fallen", 3),
+        ("wrong_names", 4),
+    ):
         known = [part[name] for part in parts if part.get(name) is not None]
         if name in parts[0]:
             out[name] = round(statistics.fmean(known), digits) if known else None

@@ -19,13 +19,11 @@ from typing import Any
 import orjson
 
 from bump_edge.errors import BumpEdgeError, UsageError
-from bump_edge.profiler.checks import Checked, check
 from bump_edge.prompts import Prompt
-from bump_edge.text import sentences, words
-from bump_edge.types import Evidence
 from training.blue import blue_rewards
 from training.judges import Judge
 from training.reward import Draw, Member, Reward, RewardConfig, draw, hard_positives, rewards
+from training.stored import dropped_share, lost_share, stored_text
 
 Encode = Callable[[Sequence[str]], Sequence[Any]]
 Write = Callable[[Sequence[Sequence[Mapping[str, str]]], Sequence[str]], Sequence[str]]
@@ -231,30 +229,6 @@ class BumpReward:
         lost = lost_share(profile, asked) if self._config.lost_weight else 0.0
         taken = self._config.dropped_weight * dropped + self._config.lost_weight * lost
         return replace(reward, total=reward.total - taken, dropped=dropped, lost=lost)
-
-
-def dropped_share(profile: str, asked: Prompt) -> float:
-    """The share of a profile's sentences that the product would not store for this prompt as they are, 0 to 1."""
-    checked = _checked_text(profile, asked, trims=False)
-    return sum(checked.dropped.values()) / checked.written if checked.written else 0.0
-
-
-def stored_text(profile: str, asked: Prompt) -> str:
-    """What the device would store of a profile, names of lists that no record bears out left out; may be empty."""
-    return _checked_text(profile, asked, trims=True).text
-
-
-def lost_share(profile: str, asked: Prompt) -> float:
-    """The share of a profile's words that the device would not store for this prompt, 0 to 1."""
-    written = len(words(profile))
-    return max(0.0, 1 - len(words(stored_text(profile, asked))) / written) if written else 0.0
-
-
-def _checked_text(profile: str, asked: Prompt, *, trims: bool) -> Checked:
-    # what an update keeps of the old profile is taken as proved: its interactions are not in the prompt
-    known = asked.interactions[:1]
-    standing = [Evidence(sentence=s, interactions=known) for s in sentences(asked.profile or "")]
-    return check(profile, asked, standing=standing, trims=trims)
 
 
 def group(rows: Sequence[Sequence[Any]], rollouts: int) -> list[Group]:

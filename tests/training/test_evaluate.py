@@ -11,13 +11,16 @@ import orjson
 import pytest
 
 from bump_edge.errors import EmptyHistoryError, InputError, UsageError
+from bump_edge.prompts import Prompt
+from bump_edge.types import HistoryStats, Interaction
 from tests.training.planted import name_of, rare_words, write_log
 from training.evaluate import EvaluateConfig, run, table_lines
-from training.measures import gain, interval, verbatim_share
+from training.measures import gain, interval, verbatim_share, wrong_names
 from training.plots import bars
 from training.prepare import PrepareConfig
 from training.prepare import run as prepare
 from training.profiles import read_profiles
+from training.tables import MARKS, markdown, put
 
 
 def profiles_file(path: Path, texts: dict[int, str]) -> Path:
@@ -98,6 +101,39 @@ def test_what_the_device_would_store_is_judged_where_that_is_asked_for(log: Path
     assert {k: v for k, v in written.items() if k != "bm25"} == {k: v for k, v in stored.items() if k != "bm25"}
     assert stored["bm25"]["ndcg"] > written["bm25"]["ndcg"]
     assert stored["bm25"]["ndcg"] == 2
+
+
+def test_the_table_goes_between_the_marks_of_a_readme(log: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Title\n\n{MARKS[0]}\nold\n{MARKS[1]}\n\nafter — it\n")
+    given = profiles_file(tmp_path / "p.jsonl", {u: quoting(u) for u in range(40)})
+    found = evaluate(log, given, readme=readme, plot=tmp_path / "a.svg")
+    before, table, after = readme.read_text().partition(f"\n{markdown(found, ['bm25'])}\n")
+    assert (before, after) == (f"# Title\n\n{MARKS[0]}", f"{MARKS[1]}\n\nafter — it\n")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]
+    assert {len(row) for row in rows} == {5}
+    assert rows[2] == ["given", "4", "0.0%", "", "2.000 [2.000, 2.000]"]
+    assert rows[-1] == ["chance", "", "", "", "0.945"]
+    once = readme.read_bytes()
+    if (tmp_path / "a.svg").exists():
+        picture = (tmp_path / "a.svg").read_bytes()
+        evaluate(log, given, readme=readme, plot=tmp_path / "a.svg")
+        assert (readme.read_bytes(), (tmp_path / "a.svg").read_bytes()) == (once, picture)
+    for broken in ("no marks", f"{MARKS[1]} {MARKS[0]}", f"{MARKS[0]} {MARKS[0]} {MARKS[1]}"):
+        readme.write_text(broken)
+        with pytest.raises(UsageError, match="once each"):
+            put(readme, "x")
+        assert readme.read_text() == broken
+    with pytest.raises(InputError, match="cannot read"):
+        put(tmp_path / "none.md", "x")
+
+
+def test_a_name_is_wrong_when_no_one_record_has_all_of_it() -> None:
+    log = tuple(Interaction(type="listen", item=item) for item in ("30 Seconds to Mars", "Area 108", "Kid Cudi"))
+    prompt = Prompt(interactions=log, stats=HistoryStats(count=3))
+    assert wrong_names("Listens to 30 Seconds to Mars, Kid Cudi and Area 108.", prompt) == (0, 3)
+    assert wrong_names("Listens to Kid Cudi, 108 Seconds to Mars and pop music. Likes Zorblax.", prompt) == (1, 2)
+    assert wrong_names("Listens to much.", prompt) == (0, 0)
 
 
 def test_users_without_a_profile_are_left_out_and_empty_ones_are_nothing(log: Path, tmp_path: Path) -> None:

@@ -26,11 +26,9 @@ from training.rewarding import (
     Samples,
     Watch,
     check_names,
-    dropped_share,
     has_spread,
-    lost_share,
-    stored_text,
 )
+from training.stored import dropped_share, lost_share, stored_text
 
 pytest.importorskip("accelerate")
 
