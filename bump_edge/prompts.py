@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bump_edge.profile_block import disarm
+from bump_edge.text import turned
 from bump_edge.types import HistoryStats, Interaction
 
-TEMPLATE = "bump-edge/2"
+TEMPLATE = "bump-edge/3"
 """Version of the wording below; part of every manifest."""
 
 LANGUAGES: Mapping[str, str] = {
@@ -69,7 +70,12 @@ def neutralise(text: str) -> str:
 
 
 def render_interaction(interaction: Interaction, *, max_chars: int = 240) -> str:
-    """One interaction as a line of the prompt: its record, neutralised; at most `max_chars` characters."""
+    """One interaction as a line of the prompt: its record, neutralised; at most `max_chars` characters.
+
+    A title that a catalogue files by its second word stands as it is said: small models cut ``Fugitive, The`` in two.
+    """
+    if interaction.item and interaction.item != (title := turned(interaction.item)):
+        interaction = replace(interaction, item=title)
     return neutralise(interaction.as_record(max_chars=max_chars))
 
 
@@ -148,7 +154,7 @@ class Prompt:
 def template_fingerprint() -> str:
     """A hash over all that `messages` can say, 16 hex digits: part of a manifest, and of the test that guards it."""
     bare = HistoryStats(count=1)
-    blank = Interaction(text="x")
+    blank = Interaction(item="Winter Ferry, The (1994)", text="x")
     texts = [
         part
         for profile in (None, "y")

@@ -17,6 +17,19 @@ _NOT_AN_END = re.compile(
 )
 
 
+_LAST_ARTICLE = re.compile(
+    r"^(.+), (the|a|an|der|die|das|le|la|les|l'|el|los|las|il|un|une)((?: \([^()]*\))*)$", re.IGNORECASE
+)
+
+
+def turned(title: str) -> str:
+    """A title as it is said, of one as catalogues file it: ``Fugitive, The (1993)`` → ``The Fugitive (1993)``."""
+    moved = _LAST_ARTICLE.match(title)
+    if moved is None:
+        return title
+    return f"{moved[2]}{'' if moved[2].endswith(chr(39)) else ' '}{moved[1]}{moved[3]}"
+
+
 def word_set(listed: str) -> frozenset[str]:
     """The words of a white-space separated list, as written: it keeps word lists readable in the source."""
     return frozenset(listed.split())

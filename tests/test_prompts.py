@@ -24,7 +24,7 @@ def ask(*items: str, **changes: object) -> Prompt:
 
 def test_the_wording_has_not_changed_under_the_same_version() -> None:
     # Trained weights depend on the wording. If this fails, the template changed: give it a new version too.
-    assert (TEMPLATE, template_fingerprint()) == ("bump-edge/2", "ea20f7cba1cec367")
+    assert (TEMPLATE, template_fingerprint()) == ("bump-edge/3", "5475bbc5ffee38f0")
 
 
 def test_the_prefix_is_the_same_for_every_user() -> None:
@@ -78,3 +78,12 @@ def test_no_marker_survives_and_neutralising_twice_changes_nothing(before: str, 
 def test_an_interaction_is_one_line(text: str) -> None:
     line = render_interaction(Interaction(text=text))
     assert len(line.splitlines()) <= 1
+
+
+def test_a_title_that_a_catalogue_files_by_its_second_word_stands_as_it_is_said() -> None:
+    line = render_interaction(Interaction(type="rating", item="Fugitive, The (1993)", rating=4.0))
+    assert line == "rating: The Fugitive (1993) (rated 4)"
+    update = ask("Avventura, L'", "Pens, Blue", "Topo, El (1970)", profile="Rates films.").user
+    assert all(f"- {title}\n" in update for title in ("L'Avventura", "Pens, Blue", "El Topo (1970)"))
+    # what is stored, and shown as evidence, stays as it came
+    assert Interaction(item="Fugitive, The (1993)").as_record() == "Fugitive, The (1993)"

@@ -11,12 +11,11 @@ from functools import lru_cache
 from bump_edge.backends.extractive.lexicon import ADDRESSES, ATTRIBUTES, GENERIC, HOSTILE, NAME_ENDS, PREPOSITIONS
 from bump_edge.backends.extractive.things import is_thing
 from bump_edge.prompts import neutralise
-from bump_edge.text import fold, word_set
+from bump_edge.text import fold, turned, word_set
 
 _TAG = re.compile(r"<[^<>]{0,80}>|\"?\s*/>")
 _BRACKET = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|\{([^{}]*)\}")
 _YEAR = re.compile(r"^(?:1[89]|20)\d\d$")
-_LAST_ARTICLE = re.compile(r"^(.+), (the|a|an|der|die|das|le|la|les|l'|el|los|las|il|un|une)$", re.I)
 _DASH = re.compile(r"\s+[-–—|·•~]+\s+|\s*[|•]\s*|\s+[-–—]+(?=\w)|(?<=\w)[-–—]+\s+")
 _PART = re.compile(r"[,;:!?/\"“”…]+(?=\s|$)|\s[/\"“”]")
 _WITH = re.compile(r"\bw/\s*", re.I)
@@ -91,8 +90,7 @@ def read_item(text: str) -> Item:
             bracketed.append(inner)
         title = f"{title[: found.start()]} {title[found.end() :]}".strip()
     title = " ".join(re.split(r"[()\[\]{}]", title)[0].split()).strip(' ,;:-–—"') or " ".join(bracketed[:1])
-    if moved := _LAST_ARTICLE.match(title):
-        title = f"{moved[2]}{'' if moved[2].endswith(chr(39)) else ' '}{moved[1]}"
+    title = turned(title)
     pieces = [p for p in (piece.strip() for piece in _DASH.split(title)) if p] or [title]
     parts = tuple(t for t in (tokens(p) for p in _PART.split(pieces[0])) if t)
     tails = tuple(t for t in (tokens(p) for piece in [*pieces[1:], *bracketed] for p in _PART.split(piece)) if t)
