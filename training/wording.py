@@ -118,7 +118,7 @@ def draft(prompt: Prompt, chance: random.Random) -> list[Draft]:
     drafts = _content(page, group, entries)
     if not drafts:
         return _own(prompt, chance)
-    return _ordered([*drafts, *titles, *_habits(page, group, entries)], chance)
+    return [*drafts, *titles, *_habits(page, group, entries)]
 
 
 def rewrite(prompt: Prompt, old: Sequence[Draft], chance: random.Random) -> list[Draft]:
@@ -238,11 +238,9 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     if group.counted:
         names = names_of(group, entries)
         first = names[: chance.randint(3, 5)]
-        if chance.random() < 0.5:
-            chance.shuffle(first)
-        rest = names[len(first) : len(first) + 14]
-        if chance.random() < 0.5:
-            chance.shuffle(rest)
+        # the rest as the log has them: a small model copies what comes next, and sorts numbers badly
+        place = {name.text: min(name.positions) for name in group.names}
+        rest = sorted(names[len(first) : len(first) + 14], key=place.__getitem__)
         return [*page.sentence("main", table.main, first, 5), *page.sentence("also", table.also, rest, 14)]
     border = habits.split_recent(entries)
     names = names_of(group, entries)
@@ -252,7 +250,7 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     if table.labels and sum(bool(e.labels) for e in entries) >= 0.5 * len(entries):
         out += page.sentence("labels", table.labels, [p.text for p in group.labels], 4)
     facets = [p for p in group.facets() if not group.described][:3]
-    if facets and group.act == "buy" and chance.random() < 0.8:
+    if facets and group.act == "buy":
         covered = {p for f in facets for p in f.positions}
         wordings = _PLATFORMS if len(covered) >= 0.6 * len(entries) else _SOME_PLATFORMS
         out += page.sentence("platforms", wordings, [f.text for f in facets], 3)
@@ -260,7 +258,7 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     if newer and chance.random() < 0.7:
         whole, page.room = page.room, max(8, int(0.4 * page.room))
         had = page.room
-        recent = page.sentence("lately", table.lately, _mixed(newer, chance), 4)
+        recent = page.sentence("lately", table.lately, newer, 4)
         page.room = whole - (had - page.room)
     else:
         older = names
@@ -278,11 +276,10 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
         out += recurring
         out += mentioned
     else:
-        pool = _mixed(older, chance)
-        most = chance.randint(7, 12) if group.act in TITLED else chance.randint(5, 9)
-        out += page.sentence("main", table.main, pool, most)
+        # the newest first, always: what is said next follows from what was said last, so that nothing comes twice
+        out += page.sentence("main", table.main, older, 12 if group.act in TITLED else 9)
         out += recurring
-        out += page.sentence("also", table.also, pool, chance.randint(3, 7))
+        out += page.sentence("also", table.also, older, 5)
     return [*out, *recent]
 
 
@@ -310,7 +307,7 @@ def _habits(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:
     chance = page.chance
     out: list[Draft] = []
     rated = habits.ratings(entries, page.prompt.stats)
-    if rated is not None and chance.random() < 0.5:
+    if rated is not None and chance.random() < 0.4:
         out += page.rating(rated)
     judged = [p.text for p in group.judgements][:3]
     if judged and chance.random() < 0.7:
@@ -337,22 +334,6 @@ def _of_titles(page: _Page, entries: Sequence[Entry]) -> list[Draft]:
         names = [title for e in entries if e.position in positions and (title := title_of(e))]
         if chance.random() < 0.4:
             out += page.sentence("habit", wordings, names, 3)
-    return out
-
-
-def _ordered(drafts: list[Draft], chance: random.Random) -> list[Draft]:
-    """Mostly as drafted: what it is about, what is recent, habits; now and then one of the later ones sooner."""
-    if len(drafts) > 2 and chance.random() < 0.35:
-        first = 1 if not drafts[1].text.startswith(("Also", "Other", "Has also", "The reviews", "Among")) else 2
-        tail = drafts[first:]
-        chance.shuffle(tail)
-        return [*drafts[:first], *tail]
-    return drafts
-
-
-def _mixed(phrases: Sequence[str], chance: random.Random) -> list[str]:
-    out = list(phrases)
-    chance.shuffle(out)
     return out
 
 
