@@ -12,8 +12,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from bump_edge.text import fold
+from bump_edge.text import fold, word_set
+from bump_edge.types import meta_labels
+
+COUNT_KEYS = word_set(
+    """
+    plays play_count playcount play count counts listens views visits times opens uses sessions clicks minutes hours
+    seconds duration quantity qty streams scrobbles
+    """
+)
+"""Keys of `meta` whose numbers say how much a person did of something."""
+
+
+def count_of(meta: Mapping[str, Any]) -> float | None:
+    """How much of it, where a record's `meta` counts that; above 0; None where it does not."""
+    found = None
+    for key, _ in meta_labels(meta):
+        raw = meta[key]
+        if isinstance(raw, int | float) and fold(key) in COUNT_KEYS and raw > 0:
+            found = float(str(raw))
+    return found
+
 
 _DECADES = " ".join(f"{d}0s" for d in range(190, 204)) + " 50s 60s 70s 80s 90s"
 _ZEHNER = (

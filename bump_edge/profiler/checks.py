@@ -128,7 +128,7 @@ def check(
         gone = 0
         if trims and not reason and before is None:
             # with evidence as it is, a single function word may well be a name (Him): the sentence is given that
-            rest = without(sentence, prompt.language, partial(index.lacks, pieces=not found))
+            rest = without(sentence, prompt.language, partial(_wrong, index, sentence, pieces=not found))
             if rest and not (_guard(rest[0], prompt.language, records) or (refuses is not None and refuses(rest[0]))):
                 sentence, gone = rest
                 content = frozenset(stems(sentence, prompt.language))
@@ -152,6 +152,10 @@ def check(
         ending = "" if _TERMINAL.search(sentence) else "."
         kept.append(Evidence(sentence=sentence + ending, interactions=found))
     return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped), trimmed=trimmed)
+
+
+def _wrong(index: EvidenceIndex, sentence: str, entry: str, *, pieces: bool) -> bool:
+    return index.lacks(entry, pieces=pieces) or index.overstates(sentence, entry)
 
 
 def _must_hold_anew(sentence: str, language: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bump_edge.text import fold, words
 from bump_edge.types import HistoryStats, Interaction
-from bump_edge.vocabulary import ACTS_OF_VERB, act_of
+from bump_edge.vocabulary import ACTS_OF_VERB, act_of, count_of
 
 
 def _by_language(**listed: str) -> Mapping[str, frozenset[str]]:
@@ -45,6 +46,18 @@ RECENT_WORDS = _by_language(
 )
 """Words that make a sentence a claim about what is recent."""
 
+MOST_WORDS = _by_language(
+    en="most mostly mainly chiefly favourite favourites favorite favorites",
+    de="meisten meist hauptsächlich",
+    fr="surtout principalement",
+    es="principalmente",
+)
+"""Words that make a sentence, of a log that counts, a claim about what there is most of."""
+ABOVE_ALL = _by_language(en="above all", de="vor allem", es="sobre todo")
+"""Words that do so together."""
+TOP = 5
+"""Things that may be called those that there is most of, at least; of a long log a third of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claims:
@@ -54,6 +67,7 @@ class Claims:
     high: bool
     low: bool
     recent: bool
+    most: bool
     acts: frozenset[str]
     closest: frozenset[str]
 
@@ -69,11 +83,13 @@ class Claims:
 
         high, low = says(HIGH_WORDS), says(LOW_WORDS)
         verbs = ACTS_OF_VERB.get(language, {})
+        together = ABOVE_ALL.get(language, frozenset())
         return cls(
             rating=says(RATING_WORDS) or (says(REVIEW_OR_RATE) and (high or low)),
             high=high,
             low=low,
             recent=says(RECENT_WORDS),
+            most=says(MOST_WORDS) or (bool(together) and together <= said),
             acts=frozenset(act for verb in said for act in verbs.get(verb, ())),
             closest=frozenset(acts[0] for verb in said if (acts := verbs.get(verb, ()))),
         )
@@ -90,7 +106,8 @@ class Claims:
             has_content: whether the sentence has content words.
 
         Returns:
-            The positions, and, when there are none, the reason: ``act``, ``rating``, ``recency`` or ``vacuous``.
+            The positions, and, when there are none, the reason: ``act``, ``rating``, ``recency``, ``most`` or
+            ``vacuous``.
         """
         if self.acts:
             # A search for a thing does not show that it was bought; a type that nobody knows may show anything.
@@ -106,6 +123,10 @@ class Claims:
             if not newer:
                 return [], "recency"
             pool = newer
+        if self.most and has_content and (top := top_of(interactions)) is not None:
+            pool = [p for p in pool if p in top]
+            if not pool:
+                return [], "most"
         if not has_content and not self.rating:
             # Only relation words: a habit, which the records bear out through their times, if at all.
             timed = [p for p in pool if interactions[p].timestamp is not None]
@@ -126,3 +147,15 @@ class Claims:
         if self.high:
             return sorted((p for p in value if value[p] >= 0.7 * top), key=lambda p: (-value[p], -p))
         return sorted((p for p in value if value[p] <= 0.6 * top), key=lambda p: (value[p], -p))
+
+
+def top_of(interactions: Sequence[Interaction]) -> frozenset[int] | None:
+    """The positions of the records that count most, those that tie with the last of them too; None of a log that does
+    not count.
+    """
+    counts = {p: count for p, i in enumerate(interactions) if (count := count_of(i.meta)) is not None}
+    if len(counts) <= 0.5 * len(interactions):
+        return None
+    ordered = sorted(counts.values(), reverse=True)
+    least = ordered[min(max(TOP, math.ceil(len(ordered) / 3)), len(ordered)) - 1]
+    return frozenset(p for p, count in counts.items() if count >= least)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from bump_edge.profiler.claims import Claims
+from bump_edge.profiler.claims import Claims, top_of
 from bump_edge.text import fold, stem, stopwords, words
 from bump_edge.types import HistoryStats, Interaction
 from bump_edge.vocabulary import RELATION_WORDS, act_of
@@ -120,6 +120,13 @@ class EvidenceIndex:
         if not terms:
             return pieces and len(words(entry)) < 2
         return len(absent) >= 0.5 * len(terms) or (not absent and self._mixes(entry))
+
+    def overstates(self, sentence: str, entry: str) -> bool:
+        """Whether a sentence says that there is most of what it lists, and the log counts less of this entry."""
+        if not Claims.of(sentence, self._language).most or (top := top_of(self._interactions)) is None:
+            return False
+        held = [set(self._postings[term]) for term, _ in self._terms(entry) if term in self._postings]
+        return bool(held) and set.intersection(*held).isdisjoint(top)
 
     def _mixes(self, entry: str) -> bool:
         """Whether an entry with names has words of several records, each of which has some; of names joined, one's."""

@@ -147,3 +147,24 @@ def test_names_that_are_mixed_up_go() -> None:
     joined = "Buys Avery Binders, Scotch Magic Tape and Packing Peanuts and 30 Seconds to Mars."
     assert check(joined, prompt, trims=True).trimmed == 0
     assert check("Buys Avery Binders, magic peanuts and Kid A 108.", prompt, trims=True).trimmed == 0
+
+
+def test_only_what_a_log_counts_high_is_called_most() -> None:
+    plays = dict.fromkeys(("Kelis", "Duffy", "Annie", "Robyn", "Moby", "Sade", "Enya", "Dido"), 3)
+    plays |= {"Madonna": 900, "Blondie": 700, "Toto": 650, "Bush": 600, "Suede": 500}
+    log = tuple(Interaction(type="listen", item=name, meta={"plays": n}) for name, n in plays.items())
+    prompt = Prompt(interactions=log, stats=HistoryStats(count=len(log)))
+    for shell in ("Listens most to {}.", "Most played are {}.", "Listens above all to {}."):
+        assert check(shell.format("Madonna, Bush and Suede"), prompt).dropped == {}
+        assert dict(check(shell.format("Kelis and Duffy"), prompt).dropped) == {"unsupported": 1}
+        found = check(shell.format("Madonna, Kelis, Bush and Duffy"), prompt, trims=True)
+        assert (found.text, found.trimmed) == (shell.format("Madonna and Bush"), 2)
+    assert check("Also listens to Kelis and Duffy.", prompt).dropped == {}
+    # a log that does not count says nothing of it, and neither does a name
+    plain = Prompt(interactions=tuple(Interaction(type="buy", item=n) for n in plays), stats=HistoryStats(count=13))
+    assert check("Buys mostly Kelis.", plain).dropped == {}
+    mostly = Prompt(
+        interactions=(*log, Interaction(type="listen", item="Most Precious Blood", meta={"plays": 1})),
+        stats=HistoryStats(count=14),
+    )
+    assert check("Listens to Most Precious Blood.", mostly).dropped == {}

@@ -194,14 +194,6 @@ COMMON_LABELS = {
 }  # fmt: skip
 """Labels that most catalogues put on much of what they hold, and roughly on how much: they set a user apart less."""
 
-COUNT_KEYS = word_set(
-    """
-    plays play_count playcount play count counts listens views visits times opens uses sessions clicks minutes hours
-    seconds duration quantity qty streams scrobbles
-    """
-)
-"""Keys of `meta` whose numbers say how much a person did of something."""
-
 LOWERED_KEYS = word_set(
     """
     genre genres category categories tag tags topic topics subject subjects kind kinds section

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from bump_edge.backends.extractive.lexicon import COMMON_LABELS, COUNT_KEYS, LOWERED_KEYS
+from bump_edge.backends.extractive.lexicon import COMMON_LABELS, LOWERED_KEYS
 from bump_edge.backends.extractive.names import Item, clean, read_item, speakable
 from bump_edge.backends.extractive.phrases import Phrase, key_of
 from bump_edge.text import fold, words
 from bump_edge.types import Interaction, meta_labels
-from bump_edge.vocabulary import act_of
+from bump_edge.vocabulary import act_of, count_of
 
 _TAGGED = re.compile(r"^\s*(?:tagged|tags?)\s*:\s*(.+)$", re.I | re.S)
 _NOT_THE_USER = frozenset(("assistant", "system", "bot", "tool", "model", "ai"))
@@ -92,12 +92,10 @@ def _labels(interaction: Interaction) -> tuple[tuple[str, ...], float]:
     if not interaction.meta:
         return (), 1.0
     labels: list[str] = []
-    weight: float = 1.0
+    weight = count_of(interaction.meta) or 1.0
     for key, value in meta_labels(interaction.meta):
         raw = interaction.meta[key]
         if isinstance(raw, int | float):
-            if fold(key) in COUNT_KEYS and raw > 0:
-                weight = float(str(raw))
             continue
         lower = fold(key) in LOWERED_KEYS
         for part in raw if isinstance(raw, list) else [value]:
