@@ -40,6 +40,7 @@ from training.models import load, missing
 from training.opening import open_judge
 from training.reward import RewardConfig
 from training.rewarding import BumpReward, Samples, Watch
+from training.rounding import check_block, rounds
 from training.runs import Run, arguments, keeper, open_run
 
 SCALES = ("group", "batch", "none")
@@ -66,6 +67,7 @@ class GrpoConfig:
         scale: what a group's rewards, less their mean, are divided by: ``group``, the group's own spread, as in the
             paper; ``batch``, that of the whole step; ``none``, nothing.
         lora_rank: 0 trains all weights. lora_alpha: its scale.
+        int4_block: sample from and train weights rounded as an export to int4 rounds them, see `training.rounding`.
         bfloat16: products of the update in it, and sampling from a copy of the weights in it.
         use_vllm: sample with vLLM, on a GPU. vllm_mode: ``colocate`` or ``server``. vllm_url: of the server.
         save_every: steps between checkpoints, ≥ 1.
@@ -104,6 +106,7 @@ class GrpoConfig:
     scale: str = "group"
     lora_rank: int = 0
     lora_alpha: int = 32
+    int4_block: int = 0
     bfloat16: bool = True
     use_vllm: bool = False
     vllm_mode: str = "colocate"
@@ -122,6 +125,7 @@ class GrpoConfig:
         )  # fmt: skip
         if self.users % self.update_users:
             raise UsageError(f"update_users is {self.update_users}: expected a divisor of users, {self.users}")
+        check_block(self.int4_block)
         if self.scale not in SCALES:
             raise UsageError(f"scale is {self.scale!r}: expected one of {', '.join(SCALES)}")
         if self.vllm_mode not in ("colocate", "server"):
@@ -150,6 +154,8 @@ def run(config: GrpoConfig, reward: RewardConfig) -> dict[str, Any]:
     state = trl.PartialState()
     settings = {**as_json(config), "reward": as_json(reward)}
     del settings["out"]
+    if not config.int4_block:
+        del settings["int4_block"]  # runs from before there was such a thing go on
     with state.main_process_first():
         opened = open_run(config.out, "grpo", settings)
         if opened.summary is not None:
@@ -182,7 +188,7 @@ def run(config: GrpoConfig, reward: RewardConfig) -> dict[str, Any]:
         args=trl.GRPOConfig(**_arguments(opened, config, state.num_processes, policy.end_ids)),
         train_dataset=dataset_of(stream, config.steps * config.users),
         peft_config=_lora(config),
-        callbacks=[keeper(opened)],
+        callbacks=[*([rounds(policy.model, config.int4_block)] if config.int4_block else []), keeper(opened)],
     )
     trainer.train(resume_from_checkpoint=last)
     summary: dict[str, Any] = {}

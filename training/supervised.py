@@ -209,7 +209,9 @@ def per_token(losses: Sequence[float], rows: Sequence[Row]) -> float | None:
     return round(sum(losses) / sum(len(row.answer) for row in rows), 6) if rows else None
 
 
-def fit(config: Settings, run: Run, opened: CausalModel, rows: Rows, resume: str | None) -> Counter[str]:
+def fit(
+    config: Settings, run: Run, opened: CausalModel, rows: Rows, resume: str | None, callbacks: Sequence[Any] = ()
+) -> Counter[str]:
     """Train on the rows in their order, `batch` a step; returns the tally of what was trained on.
 
     Args:
@@ -218,6 +220,7 @@ def fit(config: Settings, run: Run, opened: CausalModel, rows: Rows, resume: str
         opened: of `open_trainable`; its weights are changed.
         rows: `steps` × `batch` of them.
         resume: the checkpoint to go on from, of `Run.start`.
+        callbacks: of a `Trainer`, called before those of the run.
 
     Returns:
         The sums of the rows' `counts`, and the tokens ``read`` and ``trained``, over the whole run.
@@ -261,7 +264,7 @@ def fit(config: Settings, run: Run, opened: CausalModel, rows: Rows, resume: str
         args=TrainingArguments(**said, per_device_train_batch_size=config.batch),
         train_dataset=rows,
         data_collator=lambda batch: {"rows": batch},
-        callbacks=[Tallies(), keeper(run)],  # in this order: the last one says that a checkpoint is whole
+        callbacks=[*callbacks, Tallies(), keeper(run)],  # in this order: the last one says that a checkpoint is whole
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=resume)

@@ -25,6 +25,7 @@ from training.histories import User
 from training.models import CausalModel
 from training.prepare import read_shards
 from training.progress import say
+from training.rounding import Rounding, check_block, rounds
 from training.runs import open_run
 from training.supervised import Row, check_settings, check_single, fit, measure, open_trainable, per_token
 from training.teaching import MODES, Example, Lesson, Teacher
@@ -44,6 +45,8 @@ class WarmupConfig:
         learning_rate: at its top.
         warmup: share of the steps in which the learning rate rises; 0 to 1.
         lora_rank: of a LoRA on all linear layers; 0 trains all weights.
+        int4_block: train on weights rounded as an export to int4 in blocks of so many rounds them, see
+            `training.rounding`; 0 does not.
         bfloat16: products in it, over weights in float32.
         padding: tokens that examples of one forward pass may differ by, as a share of the longest; 0 to 1.
         update_share: of the examples that bring a profile up to date; 0 to 1.
@@ -66,6 +69,7 @@ class WarmupConfig:
     learning_rate: float = 6e-5
     warmup: float = 0.1
     lora_rank: int = 0
+    int4_block: int = 0
     bfloat16: bool = True
     padding: float = 0.5
     update_share: float = 0.25
@@ -86,6 +90,7 @@ class WarmupConfig:
             max_words=(10, 400), validation_users=(0, 10**6), wordings=(1, 100),
         )  # fmt: skip
         check_settings(self)
+        check_block(self.int4_block)
         if self.weights and len(self.weights) != len(self.datasets):
             raise UsageError(f"weights has {len(self.weights)} entries: expected one for each of datasets")
         if any(weight < 0 for weight in self.weights):
@@ -128,6 +133,8 @@ def run(config: WarmupConfig) -> dict[str, Any]:
     check_single("warmup")
     settings = as_json(config)
     del settings["out"], settings["workers"]  # neither changes what comes out
+    if not config.int4_block:
+        del settings["int4_block"]  # runs from before there was such a thing go on
     if (config.out / "run.json").is_file() and (done := open_run(config.out, "warmup", settings).summary) is not None:
         say(f"{config.out} is finished")
         return done
@@ -153,8 +160,14 @@ def run(config: WarmupConfig) -> dict[str, Any]:
         run.log(before)
     say(f"warmup: validation loss {before['validation_loss']} before")
     total = config.steps * config.batch
-    tally = fit(config, run, model, Rows(teacher, model, total, config.wordings), resume)
+    callbacks = [rounds(model.model, config.int4_block)] if config.int4_block else []
+    tally = fit(config, run, model, Rows(teacher, model, total, config.wordings), resume, callbacks)
+    rounding = Rounding(model.model, config.int4_block) if config.int4_block else None
+    if rounding is not None:  # of the model that is exported
+        rounding.round()
     after = per_token(measure(model, measured, config), measured)
+    if rounding is not None:
+        rounding.restore()
     say(f"warmup: validation loss {after} after")
     counts = {mode: {n: tally[f"{mode} {n}"] for n in teacher.users if tally[f"{mode} {n}"]} for mode in MODES}
     run.save_model(model.save)
