@@ -112,7 +112,7 @@ def test_the_table_goes_between_the_marks_of_a_readme(log: Path, tmp_path: Path)
     assert (before, after) == (f"# Title\n\n{MARKS[0]}", f"{MARKS[1]}\n\nafter — it\n")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]
     assert {len(row) for row in rows} == {5}
-    assert rows[2] == ["given", "4", "0.0%", "", "2.000 [2.000, 2.000]"]
+    assert rows[2] == ["p.jsonl", "4", "0.0%", "", "2.000 [2.000, 2.000]"]
     assert rows[-1] == ["chance", "", "", "", "0.945"]
     once = readme.read_bytes()
     if (tmp_path / "a.svg").exists():
