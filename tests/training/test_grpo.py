@@ -147,6 +147,29 @@ def test_lora_and_the_reward_of_blue(place: Path) -> None:
     assert all(row["grad_norm"] > 0 and row["reward/forward"] <= 0 for row in rows(out))
 
 
+def test_rounded_weights_are_what_writes_and_the_exact_ones_are_kept(place: Path, unbroken: Path) -> None:
+    import torch
+
+    from training.models import load
+    from training.rounding import Rounding, rounded
+
+    model = load(place / "policy", trainable=True)
+    Rounding(model.model, 16).round()
+    model.save(place / "on-the-grid")
+    done(command(place, place / "rounds", steps=2, int4_block=16))
+    done(command(place, place / "rounded", steps=2, model=place / "on-the-grid"))
+    first, plain = rows(place / "rounds")[0], rows(place / "rounded")[0]
+    for key in ("reward/total", "profile/tokens", "loss", "grad_norm", "entropy"):
+        assert first[key] == pytest.approx(plain[key], abs=1e-3), key
+    assert first["entropy"] != pytest.approx(rows(unbroken)[0]["entropy"], abs=1e-6)
+    kept = load(place / "rounds" / "model").model.model.layers[0].mlp.up_proj.weight
+    assert not torch.equal(kept, rounded(kept, 16))
+    before = load(place / "policy").model.model.layers[0].mlp.up_proj.weight
+    assert (kept - before).abs().max() < (rounded(before, 16) - before).abs().max()
+    with pytest.raises(UsageError, match="power of two"):
+        refused(place, int4_block=17)
+
+
 def refused(place: Path, **settings: Any) -> GrpoConfig:
     return GrpoConfig(data=place / "users", model=place / "policy", out=place / "none", judge="bm25", **settings)
 
@@ -166,7 +189,7 @@ def test_settings_that_cannot_work_are_refused_with_what_to_do(place: Path) -> N
         RewardConfig(objective="red")
 
 
-@pytest.mark.parametrize("name", ["tiny", "smollm2-cpu", "smollm2-gpu", "paper-qwen3-4b"])
+@pytest.mark.parametrize("name", ["tiny", "smollm2-cpu", "smollm2-gpu", "bundled", "paper-qwen3-4b"])
 def test_every_recipe_makes_settings(name: str) -> None:
     from training.config import build, read_recipe
 
