@@ -65,9 +65,10 @@ _WORDS: Mapping[str, _Words] = {
         also=("Also mentions {x}.", "Mentions {x}.", "The reviews mention {x} as well."),
         lately=("Lately reviews {x}.", "Recently reviewed {x}.", "Most recently writes about {x}."),
     ),
+    # nothing of what there is most of: a model this small does not compare numbers, and the checks do
     "listen": _Words(
-        main=("Listens to {x}.", "Listens most to {x}.", "Listens above all to {x}.", "Most played are {x}."),
-        also=("Also listens to {x}.", "Others played often are {x}.", "Also plays {x}.", "Among the rest are {x}."),
+        main=("Listens to {x}.", "Has listened to {x}.", "Plays {x}."),
+        also=("Also listens to {x}.", "Has also played {x}.", "Also plays {x}.", "Among the rest are {x}."),
         lately=("Lately listens to {x}.", "Recently listened to {x}."),
     ),
     "rate": _Words(
