@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from bump_edge.errors import BackendUnavailableError
 from training.judges import KEPT, CandidateList, Judgement
 
 
-class EncoderJudge:
+class EncoderJudge(ABC):
     """Cosine of unit vectors. A text is encoded once as long as it is among the `kept` that were asked for last."""
 
     name = "embedding"
@@ -28,8 +29,9 @@ class EncoderJudge:
         self._known: dict[str, Any] = {}  # in the order in which they were last asked for
         self._kept = kept
 
+    @abstractmethod
     def _vectors(self, texts: Sequence[str]) -> Any:
-        raise NotImplementedError
+        """Unit vectors, float32: (texts, width)."""
 
     @property
     def kept_texts(self) -> int:

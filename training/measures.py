@@ -15,6 +15,7 @@ from bump_edge.text import fold, sentences, stems, stopwords, words
 from training.histories import User, judged_text
 from training.judges import Judge
 from training.reward import Draw, Member, Reward, RewardConfig, draw, rewards
+from training.stored import stored_text
 
 GENERIC_PROFILE = (
     "Enjoys quality products and good entertainment, likes to try new things, values price and reliability, and shares "
@@ -187,7 +188,7 @@ def wrong_names(profile: str, prompt: Prompt) -> tuple[int, int]:
 
 def as_stored(profiles: Sequence[str], prompts: Sequence[Prompt]) -> list[str]:
     """What the device would store of each profile; empty where nothing stands."""
-    return [check(text, prompt, trims=True).text for text, prompt in zip(profiles, prompts, strict=True)]
+    return [stored_text(text, prompt) for text, prompt in zip(profiles, prompts, strict=True)]
 
 
 def mean_measures(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
