@@ -21,22 +21,36 @@ TITLED = frozenset(("rate", "watch", "read", "play"))
 """Acts of which the items are works with titles."""
 
 
-def names_of(group: Group, entries: Sequence[Entry]) -> list[str]:
-    """What the entries are about, in short: names of items, the most counted or the newest first; or subjects."""
+def names_of(group: Group, entries: Sequence[Entry]) -> dict[str, int]:
+    """What the entries are about, in short: names of items, the most counted or the newest first; or subjects.
+
+    Returns:
+        Each name with the position of the first of these entries that it is of.
+    """
     if group.counted:
         inside = {e.position for e in entries}
-        return [n.text for n in group.names if n.positions & inside and word_count(n.text) <= _SHORT]
+        return {
+            n.text: min(n.positions & inside)
+            for n in group.names
+            if n.positions & inside and word_count(n.text) <= _SHORT
+        }
     if group.act in TITLED:
-        titles = {title: None for entry in reversed(entries) if (title := title_of(entry))}
-        return list(titles)
+        return _placed([(e.position, title) for e in entries if (title := title_of(e))])
     if group.act == "review" or not any(e.item for e in entries):
         return _about(entries)
-    found: dict[str, str] = {}
-    for entry in reversed(entries):
-        name = _short_name(entry)
-        if name and ends_well(name) and speakable(name):
-            found.setdefault(fold(name), name)
-    return list(found.values())
+    named = [(e.position, name) for e in entries if (name := _short_name(e))]
+    return _placed([(position, name) for position, name in named if ends_well(name) and speakable(name)])
+
+
+def _placed(found: Sequence[tuple[int, str]]) -> dict[str, int]:
+    """Phrases with the first position of each; that which was seen last is the first."""
+    shown: dict[str, str] = {}
+    place: dict[str, int] = {}
+    for position, phrase in found:
+        place.setdefault(fold(phrase), position)
+    for _, phrase in reversed(found):
+        shown.setdefault(fold(phrase), phrase)
+    return {phrase: place[key] for key, phrase in shown.items()}
 
 
 def title_of(entry: Entry) -> str:
@@ -85,7 +99,7 @@ _SLANG = word_set("writing letter skin month ipad puppy baby travel ball head ha
 _NO_HEAD = VAGUE_HEADS | ASPECTS | GENERIC | VERBS
 
 
-def _about(entries: Sequence[Entry]) -> list[str]:
+def _about(entries: Sequence[Entry]) -> dict[str, int]:
     """The things that reviews are about: of each the two that it dwells on; those of several reviews first."""
     where: dict[str, set[int]] = {}
     shown: dict[str, str] = {}
@@ -94,7 +108,7 @@ def _about(entries: Sequence[Entry]) -> list[str]:
             key = " ".join(stems(phrase))
             where.setdefault(key, set()).add(entry.position)
             shown.setdefault(key, plural(phrase))
-    return [shown[k] for k in sorted(where, key=lambda k: (-len(where[k]), -max(where[k])))]
+    return {shown[k]: min(where[k]) for k in sorted(where, key=lambda k: (-len(where[k]), -max(where[k])))}
 
 
 def things_of(text: str) -> list[str]:
@@ -123,9 +137,14 @@ def things_of(text: str) -> list[str]:
     return [phrase for phrase, found in score.most_common() if found >= 2]
 
 
-def recurring_words(entries: Sequence[Entry]) -> list[str]:
-    """What several texts speak of, the most shared first: things and their aspects in small letters, and names."""
+def recurring_words(entries: Sequence[Entry]) -> dict[str, int]:
+    """What several texts speak of, the most shared first: things and their aspects in small letters, and names.
+
+    Returns:
+        Each with the position of the first entry that speaks of it.
+    """
     said: Counter[str] = Counter()
+    first: dict[str, int] = {}
     shown: dict[str, Counter[str]] = {}
     for entry in entries:
         inside = " ".join(" ".join(sentence.split()[1:]) for sentence in sentences(entry.text[:1200]))
@@ -139,21 +158,46 @@ def recurring_words(entries: Sequence[Entry]) -> list[str]:
                 continue
             key = " ".join(stems(word)) or folded
             found.add(key)
+            first.setdefault(key, entry.position)
             shown.setdefault(key, Counter())[word if name else folded] += 1
         said.update(found)
     least = max(2, round(0.2 * len(entries)))
-    return [shown[key].most_common(1)[0][0] for key, count in said.most_common(12) if count >= least]
+    shared = [key for key, count in said.most_common(12) if count >= least]
+    return {shown[key].most_common(1)[0][0]: first[key] for key in shared}
 
 
-def openings(entries: Sequence[Entry]) -> list[str]:
-    """The first words of reviews that begin with a title or a verdict of their own, quoted, the newest first."""
-    out: dict[str, str] = {}
-    for entry in reversed(entries):
+def openings(entries: Sequence[Entry]) -> dict[str, int]:
+    """The first words of reviews that begin with a title or a verdict of their own, quoted, the newest first.
+
+    Returns:
+        Each with the position of the first review that begins so.
+    """
+    found: list[tuple[int, str]] = []
+    for entry in entries:
         first = next(iter(sentences(entry.text[:200])), "").rstrip(".!?,;:… ")
         said = words(first)
         if 2 <= len(said) <= _OPENING and speakable(first) and not set(first) & set('"“”') and not first.isupper():
-            out.setdefault(fold(first), f'"{first}"')
-    return list(out.values())
+            found.append((entry.position, f'"{first}"'))
+    return _placed(found)
+
+
+def names_in(entries: Sequence[Entry]) -> dict[str, int]:
+    """The names that texts speak of, those of most texts first, each with the position of the first of them.
+
+    What is written small elsewhere is no name, and what stands in capitals mostly shouts.
+    """
+    spoken: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    for entry in entries:
+        for name in dict.fromkeys(named(entry.text)):
+            spoken[name] += 1
+            first.setdefault(name, entry.position)
+    small = {word for entry in entries for word in words(entry.text) if word.islower()}
+    return {
+        name: first[name]
+        for name, _ in spoken.most_common()
+        if not any(w.lower() in small or (w.isupper() and len(w) > 4) for w in name.split())
+    }
 
 
 def named(text: str) -> list[str]:

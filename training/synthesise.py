@@ -35,7 +35,7 @@ from training.synthesis import names, personas, records
 from training.synthesis.catalogue import topics
 from training.synthesis.personas import Persona
 
-FORMAT = "bump-edge-synthetic/1"
+FORMAT = "bump-edge-synthetic/2"
 """Version of the users: another one gives other users for the same seed."""
 
 PREFIX = "synthetic"

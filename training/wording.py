@@ -2,15 +2,15 @@
 
 The backend reads a log into names, kinds, brands, subjects and habits; it writes them in one way, with room left over.
 Here the same findings go into sentences of many wordings, orders and lengths, with more names in them, because names
-are what tells people apart; see `tests/training/test_teaching.py` for what must hold of them. A log of a form that none
-of the tables below knows is given the backend's own sentences.
+are what tells people apart; see `tests/training/test_teaching.py` for what must hold of them. What is listed stands in
+the log's order: a small model copies what comes next nearly without fault, and repeats itself in any other order. A log
+of a form that none of the tables below knows is given the backend's own sentences.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ from bump_edge.backends.extractive import ExtractiveBackend, habits
 from bump_edge.backends.extractive.groups import Group, ends_well, read_groups, word_count
 from bump_edge.backends.extractive.reading import Entry, read
 from bump_edge.prompts import Prompt
-from bump_edge.text import fold, sentences, stems, words
+from bump_edge.text import fold, sentences, stems
 from bump_edge.types import HistoryStats
-from training.findings import TITLED, named, names_of, openings, recurring_words, title_of
+from training.findings import TITLED, names_in, names_of, openings, recurring_words, title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ _HIGHEST = ("The highest rated include {x}.", "Rates highest {x}.", "The best ra
 _LOWEST = ("The lowest rated include {x}.", "Rates lowest {x}.", "The worst ratings go to {x}.")
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
-_LEAST, _MOST = 36, 66  # words of a target
+_LEAST, _MOST = 44, 76  # words of a target
 
 
 def text_of(drafts: Sequence[Draft]) -> str:
@@ -146,14 +146,11 @@ def rewrite(prompt: Prompt, old: Sequence[Draft], chance: random.Random) -> list
         half = entries[len(entries) // 2 :] if not group.counted else []
         page.room = min(page.room, chance.randint(10, 24))
         lately = chance.random() < 0.6
-        pool = names_of(group, half if lately else entries)
-        chance.shuffle(pool)
         if lately and half:
-            added += page.sentence("lately", _unused(table.lately, old), pool, 4)
+            added += page.sentence("lately", _unused(table.lately, old), names_of(group, half), 4)
         if not added:
-            pool = names_of(group, entries)
             wordings = table.main if group.act == "review" else table.also
-            added += page.sentence("also", _unused(wordings, old), pool, 5)
+            added += page.sentence("also", _unused(wordings, old), names_of(group, entries), 5)
     if fresh is not None and not any(d.kind.startswith("rating:") for d in kept) and _had_rating(old):
         added += page.rating(fresh)
     # habits stand last, as in a profile that is written anew
@@ -191,10 +188,24 @@ class _Page:
         self.room = room
         self.said: list[frozenset[str]] = []
 
-    def sentence(self, kind: str, wordings: Sequence[str], phrases: Sequence[str], most: int) -> list[Draft]:
-        """A sentence with as many of `phrases` that are new as there is room for, and `most` at most."""
-        shell = self.chance.choice(wordings)
-        left = self.room - word_count(shell) + 1
+    def sentence(
+        self, kind: str, wordings: Sequence[str], phrases: Mapping[str, int] | Sequence[str], most: int
+    ) -> list[Draft]:
+        """A sentence with as many of `phrases` that are new as there is room for, and `most` at most.
+
+        The first are preferred; those with a place in the log are listed by it.
+        """
+        return self.lists([(kind, wordings)], phrases, most)
+
+    def lists(
+        self,
+        kinds: Sequence[tuple[str, Sequence[str]]],
+        phrases: Mapping[str, int] | Sequence[str],
+        most: int,
+    ) -> list[Draft]:
+        """As `sentence`, over as many sentences as `kinds` has, where there is enough to say."""
+        shells = [(kind, self.chance.choice(wordings)) for kind, wordings in kinds]
+        left = self.room - sum(word_count(shell) for _, shell in shells) + len(shells)
         chosen: list[str] = []
         for phrase in phrases:
             content = frozenset(s for s in stems(phrase) if not s.isdigit())
@@ -206,11 +217,17 @@ class _Page:
             self.said.append(content)
             chosen.append(phrase)
             left -= size
-        if not chosen:
-            return []
-        text = shell.format(x=listed(chosen))
-        self.room -= word_count(text)
-        return [Draft(kind, text)]
+        if isinstance(phrases, Mapping):
+            chosen.sort(key=phrases.__getitem__)
+        out: list[Draft] = []
+        for at, (kind, shell) in enumerate(shells):
+            rest = len(shells) - at
+            count = len(chosen) if rest == 1 or len(chosen) < 3 * rest else self.chance.randint(3, len(chosen) // rest)
+            said, chosen = chosen[:count], chosen[count:]
+            if said:
+                out.append(Draft(kind, shell.format(x=listed(said))))
+                self.room -= word_count(out[-1].text)
+        return out
 
     def rating(self, found: habits.Ratings) -> list[Draft]:
         """How the user rates."""
@@ -227,26 +244,20 @@ class _Page:
 
 def listed(phrases: Sequence[str]) -> str:
     """``a, b and c``; with a comma before the last where one of them has an ``and`` of its own."""
-    inner = [" and " in p or " & " in p for p in phrases]
-    ordered = sorted(phrases, key=lambda p: " and " in p or " & " in p)
-    if len(ordered) == 1:
-        return ordered[0]
-    return f"{', '.join(ordered[:-1])}{',' if any(inner) else ''} and {ordered[-1]}"
+    if len(phrases) == 1:
+        return phrases[0]
+    inner = any(" and " in p or " & " in p for p in phrases)
+    return f"{', '.join(phrases[:-1])}{',' if inner else ''} and {phrases[-1]}"
 
 
 def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:
     chance, table = page.chance, _WORDS[group.act]
     if group.counted:
-        names = names_of(group, entries)
-        first = names[: chance.randint(3, 5)]
-        # the rest as the log has them: a small model copies what comes next, and sorts numbers badly
-        place = {name.text: min(name.positions) for name in group.names}
-        rest = sorted(names[len(first) : len(first) + 14], key=place.__getitem__)
-        return [*page.sentence("main", table.main, first, 5), *page.sentence("also", table.also, rest, 14)]
+        return page.lists([("main", table.main), ("also", table.also)], names_of(group, entries), 20)
     border = habits.split_recent(entries)
     names = names_of(group, entries)
     newer = names_of(group, [e for e in entries if border is not None and e.position >= border])
-    older = [n for n in names if n not in newer]
+    older = {name: place for name, place in names.items() if name not in newer}
     out: list[Draft] = []
     if table.labels and sum(bool(e.labels) for e in entries) >= 0.5 * len(entries):
         out += page.sentence("labels", table.labels, [p.text for p in group.labels], 4)
@@ -277,28 +288,17 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
         out += recurring
         out += mentioned
     else:
-        # the newest first, always: what is said next follows from what was said last, so that nothing comes twice
-        out += page.sentence("main", table.main, older, 12 if group.act in TITLED else 9)
+        kinds = [("main", table.main), ("also", table.also)]
+        out += page.lists(kinds[: chance.randint(1, 2)], older, 14)
         out += recurring
-        out += page.sentence("also", table.also, older, 5)
     return [*out, *recent]
 
 
-def _subjects(entries: Sequence[Entry], subjects: Sequence[str], page: _Page) -> tuple[list[Draft], list[Draft]]:
+def _subjects(entries: Sequence[Entry], subjects: Mapping[str, int], page: _Page) -> tuple[list[Draft], list[Draft]]:
     table = _WORDS["review"]
     main = page.sentence("main", table.main, subjects, page.chance.randint(5, 9))
     main += page.sentence("often", _MENTIONS, recurring_words(entries), page.chance.randint(5, 9))
-    spoken: Counter[str] = Counter()
-    for entry in entries:
-        spoken.update(dict.fromkeys(named(entry.text), 1))
-    # what is written small elsewhere is no name, and what stands in capitals mostly shouts
-    small = {word for entry in entries for word in words(entry.text) if word.islower()}
-    mentioned = [
-        name
-        for name, _ in spoken.most_common()
-        if not any(w.lower() in small or (w.isupper() and len(w) > 4) for w in name.split())
-    ]
-    others = page.sentence("also", table.also, mentioned, 4)
+    others = page.sentence("also", table.also, names_in(entries), 4)
     if page.chance.random() < 0.85:
         others += page.sentence("opens", _OPENS, openings(entries), page.chance.randint(3, 6))
     return main, others
@@ -332,7 +332,7 @@ def _of_titles(page: _Page, entries: Sequence[Entry]) -> list[Draft]:
     if rated is None:
         return out
     for wordings, positions in ((_HIGHEST, rated.high_positions), (_LOWEST, rated.low_positions)):
-        names = [title for e in entries if e.position in positions and (title := title_of(e))]
+        names = {title: e.position for e in entries if e.position in positions and (title := title_of(e))}
         if chance.random() < 0.4:
             out += page.sentence("habit", wordings, names, 3)
     return out

@@ -37,7 +37,7 @@ from training.synthesis.personas import MIXED, UNIVERSES, Persona
 from training.synthesise import SynthesiseConfig
 from training.teaching import Lesson, Teacher
 
-USERS = 150
+USERS = 400
 SEED = 1
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -163,7 +163,7 @@ def test_a_log_of_an_unknown_form_gets_the_backends_own_sentences() -> None:
 def test_lists_things_and_names() -> None:
     assert listed(["a"]) == "a"
     assert listed(["a", "b", "c"]) == "a, b and c"
-    assert listed(["Salt & Pepper", "b"]) == "b, and Salt & Pepper"
+    assert listed(["Salt & Pepper", "b"]) == "Salt & Pepper, and b"
     assert things_of(GEAR[0])[0] == "guitar strap"
     assert "ball strap" not in " ".join(things_of("I like it. The Ernie Ball strap is an Ernie Ball strap."))
     assert named("Nice. It sits by my Fender Telecaster and that is the Best.") == ["Fender Telecaster"]
@@ -220,6 +220,25 @@ def test_films_are_named_with_their_years_and_by_their_genres() -> None:
     assert all("The Winter Ferry (1994)" in text or "Quiet Bell (1998)" in text or "Salt" in text for text in lowest)
 
 
+def test_what_is_listed_stands_in_the_logs_order() -> None:
+    plays = (3, 80, 11, 40, 7, 95, 22, 60)
+    bands = ("Moth Parade", "Salt Union", "Glass Tram", "Ada Quill", "Paper Oxen", "North Quay", "Tin Harbour", "Kes")
+    counted = [
+        Interaction(user_id="a", type="listen", item=band, meta={"plays": count})
+        for band, count in zip(bands, plays, strict=True)
+    ]
+    filed = [Interaction(user_id="f", type="rating", item=film, timestamp=day(at)) for at, film in enumerate(FILMS)]
+    shown = [name.split(" (")[0].split(", ")[0] for name in FILMS]
+    for log, names in ((counted, bands), (filed, shown)):
+        for seed in range(10):
+            for drafted in draft(prompt_of(log), random.Random(seed)):
+                places = [drafted.text.find(name) for name in names]
+                said = [place for place in places if place >= 0]
+                assert said == sorted(said), drafted
+        text = text_of(draft(prompt_of(log), random.Random(0)))
+        assert sum(name in text for name in names) >= 6
+
+
 def test_words_that_reviews_share_are_named_and_those_of_one_are_not() -> None:
     texts = (
         "Fine. The tone of my Telecaster is warm and the volume is right.",
@@ -228,4 +247,4 @@ def test_words_that_reviews_share_are_named_and_those_of_one_are_not() -> None:
         "GREAT. I LOVE THE BATTERY OF THIS ZORBLAX AND THE ZORBLAX LOVES ME.",
     )
     log = [Interaction(user_id="r", type="review", text=text) for text in texts]
-    assert recurring_words(read(log)) == ["tone", "Telecaster", "battery"]
+    assert recurring_words(read(log)) == {"tone": 0, "Telecaster": 0, "battery": 2}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from training.synthesis import names
 from training.synthesis.catalogue import parts
 from training.synthesis.interests import TOPICS, Interest, favourite
 from training.synthesis.personas import Persona
@@ -28,6 +29,7 @@ _TYPES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "book": {"en": ("read", "book", "finished_reading"), "fr": ("livre",), "es": ("libro",)},
     "watch": {"en": ("watch", "video", "view_video")},
     "film": {"en": ("watch", "film", "movie", "rating")},
+    "rate": {"en": ("rating", "rated", "rating", "movie", "watch")},
     "listen": {"en": ("listen", "scrobble", "song", "stream"), "fr": ("écoute",), "es": ("escucha",)},
     "play": {"en": ("play", "game", "gaming")},
     "use": {"en": ("app_event", "open", "use", "launch")},
@@ -218,9 +220,7 @@ def listening(author: Author, interest: Interest) -> Row:
 
 
 def films(author: Author, interest: Interest) -> Row:
-    """A film, or an episode of a series; in one form as a catalogue lists films, with year and plain genres."""
-    if author.persona.look == 2:
-        return _filed(author, interest)
+    """A film, or an episode of a series."""
     chance = author.chance
     director = interest.maker(chance)
     serial = chance.random() < 0.35
@@ -240,17 +240,29 @@ def films(author: Author, interest: Interest) -> Row:
 
 
 _ARTICLE = re.compile(r"^(The|A|An) (.+)$")
+_PLAIN_GENRES = ("Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Drama", "Fantasy", "Horror",
+                 "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War")  # fmt: skip
 
 
-def _filed(author: Author, interest: Interest) -> Row:
+def ratings(author: Author, interest: Interest) -> Row:
+    """A film as a catalogue lists it, with its year and plain genres, mostly rated."""
     chance = author.chance
     title = interest.title(interest.maker(chance), chance, again=0.05)
-    if author.persona.rich > 0.3:  # in two catalogues of three, the article behind
+    form = chance.random()
+    if form < 0.12:
+        title = f"{title}: {names.title(chance, 'en', interest.terms)}"
+    elif form < 0.2:
+        title = f"{title} {chance.choice(('II', 'III', '2', '3', 'Part II', '4'))}"
+    if author.persona.look:  # in two catalogues of three, the article behind
         title = _ARTICLE.sub(r"\2, \1", title)
+    if 0.2 <= form < 0.25:
+        title = f"{title} ({names.title(chance, chance.choice(('de', 'fr', 'es', 'it')))})"
     year = min(2023, max(1930, round(chance.gauss(interest.year, 7))))
-    genres = tuple(g.capitalize() for g in interest.filed if chance.random() < 0.8) or (interest.filed[0].capitalize(),)
-    rating = author.rated(interest, always=author.persona.rich > 0.3)[0]
-    return author.row("film", item=f"{title} ({year})", rating=rating, genre=genres)
+    genres = {g.capitalize() if g != "sci-fi" else "Sci-Fi" for g in interest.filed if chance.random() < 0.8}
+    genres |= set(chance.sample(_PLAIN_GENRES, chance.choices((0, 1, 2), (6, 3, 1))[0]))
+    rating = author.rated(interest, always=author.persona.rich > 0.1)[0]
+    return author.row("rate", item=f"{title} ({year})", rating=rating,
+                      genre=tuple(sorted(genres or {interest.filed[0].capitalize()})))  # fmt: skip
 
 
 def books(author: Author, interest: Interest) -> Row:
@@ -344,7 +356,7 @@ def _led_by(interest: Interest, maker: str) -> Interest:
 
 KINDS: Mapping[str, Callable[[Author, Interest], Row]] = {
     "searches": searches, "posts": posts, "messages": messages, "notes": notes, "shopping": shopping, "visits": visits,
-    "articles": articles, "videos": videos, "listening": listening, "films": films, "books": books, "gaming": gaming,
-    "cooking": cooking, "code": code, "apps": apps, "workouts": workouts,
+    "articles": articles, "videos": videos, "listening": listening, "films": films, "ratings": ratings, "books": books,
+    "gaming": gaming, "cooking": cooking, "code": code, "apps": apps, "workouts": workouts,
 }  # fmt: skip
 """By kind of app, see `personas.UNIVERSES`."""

@@ -13,8 +13,8 @@ from training.synthesis.wording import Style
 
 UNIVERSES = {
     "searches": TOPICS, "posts": TOPICS, "messages": TOPICS, "notes": TOPICS, "shopping": TOPICS, "visits": TOPICS,
-    "articles": TOPICS, "videos": TOPICS, "listening": "music", "films": "film", "books": "fiction", "gaming": "games",
-    "cooking": "dishes", "code": "code", "apps": "apps", "workouts": "sports",
+    "articles": TOPICS, "videos": TOPICS, "listening": "music", "films": "film", "ratings": "film", "books": "fiction",
+    "gaming": "games", "cooking": "dishes", "code": "code", "apps": "apps", "workouts": "sports",
 }  # fmt: skip
 """The kinds of app, and the universe that each one's interests are from."""
 
@@ -24,8 +24,8 @@ MIXED = "mixed"
 _MIXED_SHARE = 0.38
 _KINDS = {
     "searches": 1.4, "posts": 1.3, "messages": 1.3, "notes": 0.7, "shopping": 1.3, "visits": 1.0, "articles": 1.1,
-    "videos": 0.9, "listening": 1.3, "films": 2.6, "books": 1.0, "gaming": 0.8, "cooking": 0.8, "code": 0.7,
-    "apps": 1.0, "workouts": 0.8,
+    "videos": 0.9, "listening": 1.3, "films": 1.0, "ratings": 5.0, "books": 1.0, "gaming": 0.8, "cooking": 0.8,
+    "code": 0.7, "apps": 1.0, "workouts": 0.8,
 }  # fmt: skip
 _ENGLISH = 0.78
 _SECOND_LANGUAGE = 0.15  # of those who do not write English: that some of it is

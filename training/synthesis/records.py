@@ -17,7 +17,16 @@ SHORTEST, LONGEST = 8, 120
 
 _NOISE = 0.1  # acts that belong to no lasting interest
 
-_PACE = {"books": 5.0, "films": 2.0, "workouts": 1.5, "cooking": 1.5, "visits": 1.0, "shopping": 2.0, "gaming": 0.5}
+_PACE = {
+    "books": 5.0,
+    "films": 2.0,
+    "ratings": 0.3,
+    "workouts": 1.5,
+    "cooking": 1.5,
+    "visits": 1.0,
+    "shopping": 2.0,
+    "gaming": 0.5,
+}
 """Days between two acts of a kind at least, on average, for what nobody does often."""
 
 
