@@ -21,7 +21,7 @@ from bump_edge.backends.extractive.reading import Entry, read
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, sentences, stems
 from bump_edge.types import HistoryStats
-from training.findings import TITLED, names_in, names_of, openings, recurring_words, title_of
+from training.findings import TITLED, names_of, openings, recurring_words, title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,10 +298,9 @@ def _subjects(entries: Sequence[Entry], subjects: Mapping[str, int], page: _Page
     table = _WORDS["review"]
     main = page.sentence("main", table.main, subjects, page.chance.randint(5, 9))
     main += page.sentence("often", _MENTIONS, recurring_words(entries), page.chance.randint(5, 9))
-    others = page.sentence("also", table.also, names_in(entries), 4)
     if page.chance.random() < 0.85:
-        others += page.sentence("opens", _OPENS, openings(entries), page.chance.randint(3, 6))
-    return main, others
+        return main, page.sentence("opens", _OPENS, openings(entries), page.chance.randint(3, 6))
+    return main, []
 
 
 def _habits(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:

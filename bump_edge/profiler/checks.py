@@ -15,7 +15,7 @@ from functools import partial
 from bump_edge.profiler import guards
 from bump_edge.profiler.claims import Claims
 from bump_edge.profiler.evidence import EvidenceIndex
-from bump_edge.profiler.lists import without
+from bump_edge.profiler.lists import is_quote, without
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, guess_language, plain, sentences, stems, words
 from bump_edge.types import Evidence
@@ -98,8 +98,9 @@ def check(
         max_evidence: interactions kept for one sentence, ≥ 1.
         standing: the sentences of the profile so far, with their evidence; those that a person confirmed stay.
         refuses: why a person's word is against a sentence (a key of `REASONS`), or an empty string.
-        trims: whether a sentence may stand without what its list says twice and without the entries that no record
-            bears out; what is left has to pass everything that a sentence has to.
+        trims: whether a sentence may stand without what its list says twice, without the entries that no record
+            bears out, and without quotations that no record has or that copy too much; what is left has to pass
+            everything that a sentence has to.
             Off where it is measured what a model writes.
     """
     written = sentences(clean(text))
@@ -123,12 +124,14 @@ def check(
         content = frozenset(stems(sentence, prompt.language))
         if not reason and any(_repeats(content, earlier) for earlier in said):
             reason = "duplicate"
-        support = None if reason else index.support(sentence, min_coverage=min_coverage, limit=max_evidence)
+        # what is copied may be one quotation of several
+        read = not reason or reason == "verbatim"
+        support = index.support(sentence, min_coverage=min_coverage, limit=max_evidence) if read else None
         found = () if support is None else support.interactions
         gone = 0
-        if trims and not reason and before is None:
+        if trims and read and before is None:
             # with evidence as it is, a single function word may well be a name (Him): the sentence is given that
-            rest = without(sentence, prompt.language, partial(_wrong, index, sentence, pieces=not found))
+            rest = without(sentence, prompt.language, partial(_wrong, index, records, sentence, pieces=not found))
             if rest and not (_guard(rest[0], prompt.language, records) or (refuses is not None and refuses(rest[0]))):
                 sentence, gone = rest
                 content = frozenset(stems(sentence, prompt.language))
@@ -154,7 +157,9 @@ def check(
     return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped), trimmed=trimmed)
 
 
-def _wrong(index: EvidenceIndex, sentence: str, entry: str, *, pieces: bool) -> bool:
+def _wrong(index: EvidenceIndex, records: guards.Wording, sentence: str, entry: str, *, pieces: bool) -> bool:
+    if is_quote(entry) and (not records.holds(entry) or records.copied_words(entry) >= _VERBATIM_WORDS):
+        return True
     return index.lacks(entry, pieces=pieces) or index.overstates(sentence, entry)
 
 

@@ -119,12 +119,13 @@ def echoes_template(sentence: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How the records of a selection are worded, folded: words, pairs of neighbours, one-word names, texts."""
+    """How the records of a selection are worded, folded: words, pairs of neighbours, one-word names, texts, records."""
 
     words: frozenset[str]
     pairs: frozenset[tuple[str, str]]
     names: frozenset[str]
     texts: tuple[str, ...]
+    whole: tuple[str, ...]
 
     @classmethod
     def of(cls, interactions: Iterable[Interaction]) -> Wording:
@@ -133,15 +134,17 @@ class Wording:
         pairs: set[tuple[str, str]] = set()
         names: set[str] = set()
         texts: list[str] = []
+        whole: list[str] = []
         for interaction in interactions:
             tokens = [fold(w) for w in words(interaction.as_record(max_chars=4000))]
+            whole.append(f" {' '.join(tokens)} ")
             found.update(tokens)
             pairs.update(pairwise(tokens))
             if len(name := words(interaction.item or "")) == 1:
                 names.add(fold(name[0]))
             if interaction.text:
                 texts.append(f" {' '.join(fold(w) for w in words(interaction.text))} ")
-        return cls(frozenset(found), frozenset(pairs), frozenset(names), tuple(texts))
+        return cls(frozenset(found), frozenset(pairs), frozenset(names), tuple(texts), tuple(whole))
 
     def copied_words(self, sentence: str) -> int:
         """The longest run of words that `sentence` shares with what the user wrote; names of items do not count."""
@@ -156,6 +159,11 @@ class Wording:
     def _written(self, run: Sequence[str]) -> bool:
         text = f" {' '.join(run)} "
         return any(text in written for written in self.texts)
+
+    def holds(self, quote: str) -> bool:
+        """Whether one record has the words of `quote` in this order, next to each other."""
+        run = f" {' '.join(fold(w) for w in words(quote))} "
+        return any(run in record for record in self.whole)
 
     def has(self, before: str, word: str, after: str) -> bool:
         """Whether a record names something `word`, or has it beside the same neighbour."""

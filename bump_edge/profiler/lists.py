@@ -15,6 +15,7 @@ from bump_edge.vocabulary import RELATION_WORDS
 
 _AND = {"en": "and", "de": "und", "fr": "et", "es": "y", "it": "e", "pt": "e", "nl": "en"}
 _ENDING = re.compile(r"[.!?…]*$")
+_QUOTE = re.compile(r"""["“„«][^"“”„«»]+["”“»]""")
 _GLUE = {
     "en": word_set("the a an of and or in on at for to from with by"),
     "de": word_set("der die das des dem den ein eine und oder von vom im in am an auf für zu zum zur mit"),
@@ -84,6 +85,11 @@ def read_list(sentence: str, language: str) -> Listed | None:
     return Listed(head=head, entries=(name, *rest) if name else tuple(rest), joint=joint, ending=ending)
 
 
+def is_quote(entry: str) -> bool:
+    """Whether all of an entry stands in quotation marks."""
+    return _QUOTE.fullmatch(entry.strip()) is not None
+
+
 def without(sentence: str, language: str, wrong: Callable[[str], bool]) -> tuple[str, int] | None:
     """`sentence` without the entries of its list that are `wrong` or stand there twice, and how many those are.
 
@@ -110,6 +116,8 @@ def _key(entry: str) -> str:
 
 
 def _is_entry(part: str, language: str) -> bool:
+    if is_quote(part):
+        return True
     said = words(part)
     small = {fold(word) for word in said if word[:1].islower()}
     if not said or small & (stopwords(language) - _GLUE[language]):

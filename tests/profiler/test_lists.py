@@ -168,3 +168,25 @@ def test_only_what_a_log_counts_high_is_called_most() -> None:
         stats=HistoryStats(count=14),
     )
     assert check("Listens to Most Precious Blood.", mostly).dropped == {}
+
+
+def test_a_quotation_is_in_a_record_word_for_word_and_does_not_copy_too_much() -> None:
+    texts = (
+        "Very nice strings. I like them on my guitar.",
+        "Best stand I have had and it folds up small for the car. Recommended.",
+        "Not bad",
+        "Great value, for what it costs.",
+    )
+    log = tuple(Interaction(type="review", text=text) for text in texts)
+    prompt = Prompt(interactions=log, stats=HistoryStats(count=4))
+    raw = 'Opens reviews with "Very nice strings", "Nice very strings", "Not bad" and "Not nice".'
+    assert check(raw, prompt).text == raw  # every word of it is in the log
+    found = check(raw, prompt, trims=True)
+    assert (found.text, found.trimmed) == ('Opens reviews with "Very nice strings" and "Not bad".', 2)
+    raw = 'Opens reviews with "Not bad", "Best stand I have had and it folds up small" and "Very nice strings".'
+    assert dict(check(raw, prompt).dropped) == {"verbatim": 1}
+    found = check(raw, prompt, trims=True)
+    assert (found.text, found.trimmed) == ('Opens reviews with "Not bad" and "Very nice strings".', 1)
+    # where all of it is copied nothing is left to stand
+    raw = 'Opens reviews with "Best stand I have had and it folds up small for the car".'
+    assert dict(check(raw, prompt, trims=True).dropped) == {"verbatim": 1}

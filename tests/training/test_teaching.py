@@ -12,7 +12,7 @@ from bump_edge.errors import EmptyHistoryError, UsageError
 from bump_edge.profiler.checks import check
 from bump_edge.types import Interaction
 from tests.training.planted import name_of, rare_words, rows
-from training.findings import named, recurring_words, things_of
+from training.findings import recurring_words, things_of
 from training.histories import User, prompt_of
 from training.teaching import UPDATE, WRITE, Lesson, Teacher
 from training.wording import draft, listed, text_of
@@ -166,8 +166,6 @@ def test_lists_things_and_names() -> None:
     assert listed(["Salt & Pepper", "b"]) == "Salt & Pepper, and b"
     assert things_of(GEAR[0])[0] == "guitar strap"
     assert "ball strap" not in " ".join(things_of("I like it. The Ernie Ball strap is an Ernie Ball strap."))
-    assert named("Nice. It sits by my Fender Telecaster and that is the Best.") == ["Fender Telecaster"]
-    assert named("GREAT. IT IS THE BEST FENDER EVER.") == []
 
 
 def test_other_wordings_answer_the_same_prompt_truly_and_do_not_depend_on_what_was_asked_before() -> None:
