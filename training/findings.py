@@ -13,6 +13,7 @@ from bump_edge.backends.extractive.phrases import plural
 from bump_edge.backends.extractive.reading import Entry
 from bump_edge.backends.extractive.things import QUALIFIERS, is_thing
 from bump_edge.text import fold, sentences, stems, stopwords, word_set, words
+from bump_edge.types import Interaction, meta_labels
 
 _SHORT = 5  # words of a name
 _TITLE = 8  # words of a title, its year not counted: cut short it would be another's
@@ -51,6 +52,18 @@ def _placed(found: Sequence[tuple[int, str]]) -> dict[str, int]:
     for _, phrase in reversed(found):
         shown.setdefault(fold(phrase), phrase)
     return {phrase: place[key] for key, phrase in shown.items()}
+
+
+def common_labels(group: Group, interactions: Sequence[Interaction]) -> list[str]:
+    """The labels that three in ten of the entries have, the most frequent first, written as the log writes them."""
+    written = {
+        fold(one): one
+        for record in interactions
+        for _, labels in meta_labels(record.meta)
+        for one in labels.split(", ")
+    }
+    often = [p for p in group.labels if len(p.positions) >= 0.3 * len(group.entries)]
+    return [written.get(fold(p.text), p.text) for p in sorted(often, key=lambda p: -len(p.positions))]
 
 
 def title_of(entry: Entry) -> str:

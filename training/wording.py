@@ -21,7 +21,7 @@ from bump_edge.backends.extractive.reading import Entry, read
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, sentences, stems
 from bump_edge.types import HistoryStats
-from training.findings import TITLED, names_of, openings, recurring_words, title_of
+from training.findings import TITLED, common_labels, names_of, openings, recurring_words, title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     older = {name: place for name, place in names.items() if name not in newer}
     out: list[Draft] = []
     if table.labels and sum(bool(e.labels) for e in entries) >= 0.5 * len(entries):
-        out += page.sentence("labels", table.labels, [p.text for p in group.labels], 4)
+        out += page.sentence("labels", table.labels, common_labels(group, page.prompt.interactions), 3)
     facets = [p for p in group.facets() if not group.described][:3]
     if facets and group.act == "buy":
         covered = {p for f in facets for p in f.positions}
@@ -274,7 +274,7 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
         page.room = whole - (had - page.room)
     else:
         older = names
-    again = [p for p in group.phrases if p.role == "series" and len(p.positions) > 1]
+    again = [p for p in group.phrases if p.role == "series" and len(p.positions) > 2]
     if again and chance.random() < 0.6:
         # Command & Conquer is cut in two there
         cut = {fold(w) for n in names for w in re.findall(r"(\w+) (?:&|and) ", n)}

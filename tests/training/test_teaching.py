@@ -207,7 +207,7 @@ def test_films_are_named_with_their_years_and_by_their_genres() -> None:
         found = check(text_of(drafts), prompt)
         assert not found.dropped, drafts
         assert "labels" in {d.kind for d in drafts}
-        assert "crime" in drafts[[d.kind for d in drafts].index("labels")].text
+        assert "Crime and Drama" in drafts[[d.kind for d in drafts].index("labels")].text
     text = " ".join(text_of(drafts) for drafts in written)
     assert "The Winter Ferry (1994)" in text
     assert "A Moth (1991)" in text
