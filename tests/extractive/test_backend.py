@@ -10,12 +10,15 @@ import time
 from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bump_edge.backends.base import Backend, GenerationOptions, generate
 from bump_edge.backends.extractive import ExtractiveBackend
 from bump_edge.backends.extractive.frames import FRAMES
 from bump_edge.errors import CancelledError, GenerationError
 from bump_edge.text import fold, sentences, stopwords, words
+from bump_edge.types import Interaction
 from bump_edge.vocabulary import ACT_OF_TYPE, RELATION_WORDS
 from tests.extractive.made import FILMS, GAMES, LOGS, OFFICE, REVIEWS, items, profile, prompt_of
 
@@ -189,3 +192,23 @@ def test_all_logs_speak_with_varied_openings() -> None:
     for log in (OFFICE, GAMES, FILMS, REVIEWS):
         openings = [" ".join(s.split()[:2]) for s in sentences(profile(log))]
         assert len(openings) == len(set(openings))
+
+
+def test_what_only_the_brackets_of_searches_share_is_found() -> None:
+    texts = ("walking boots (size nine)", "walking boots (red laces)", "walking boots (red laces)", "maps")
+    log = [Interaction(type="search", text=text) for text in texts]
+    assert "laces" in profile(log)
+
+
+TEXTS = st.builds(
+    "{} {}{}".format,
+    st.sampled_from(("walking boots", "red", "maps", "trail 7", "The")),
+    st.sampled_from(("", "near me", "maps", "red laces")),
+    st.sampled_from(("", " (red laces)", " (size nine)", " - maps", ", red")),
+)
+
+
+@given(st.sampled_from(("search", "note", "buy", "watch", "review", "open")), st.lists(TEXTS, max_size=8))
+def test_every_log_of_short_texts_is_read(kind: str, texts: list[str]) -> None:
+    profile(items(texts, kind))
+    profile([Interaction(type=kind, text=text) for text in texts])

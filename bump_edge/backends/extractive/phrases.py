@@ -263,10 +263,12 @@ def queries(items: Sequence[tuple[int, Item]], language: str) -> list[Phrase]:
     """What short texts (searches, notes, events) have in common: content words and their runs, most telling first."""
     edges = stopwords(language) | GENERIC | VERBS | ATTRIBUTES | NAME_ENDS
     seen: dict[tuple[str, ...], _Seen] = defaultdict(_Seen)
-    known: set[tuple[tuple[str, ...], ...]] = set()
+    known: set[tuple[tuple[tuple[str, ...], ...], ...]] = set()
     for position, item in items:
-        new = item.parts not in known
-        known.add(item.parts)
+        # the tails too: what they alone hold is counted the first time as well
+        text = (item.parts, item.tails)
+        new = text not in known
+        known.add(text)
         for part in (*item.parts, *item.tails):
             stems = [stem(fold(t), language) for t in part]
             dull = [fold(t) in edges or t.isdigit() or len(t) < 2 for t in part]
