@@ -37,8 +37,8 @@ class Draft:
 @dataclass(frozen=True, slots=True)
 class _Words:
     main: tuple[str, ...]
-    also: tuple[str, ...]
     lately: tuple[str, ...]
+    also: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
 
 
@@ -62,7 +62,6 @@ _WORDS: Mapping[str, _Words] = {
     ),
     "review": _Words(
         main=("Reviews {x}.", "Has reviewed {x}.", "Writes about {x}.", "Reviews cover {x}."),
-        also=("Also mentions {x}.", "Mentions {x}.", "The reviews mention {x} as well."),
         lately=("Lately reviews {x}.", "Recently reviewed {x}.", "Most recently writes about {x}."),
     ),
     # nothing of what there is most of: a model this small does not compare numbers, and the checks do
@@ -283,10 +282,8 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     else:
         recurring = []
     if group.act == "review":
-        main, mentioned = _subjects(entries, older, page)
-        out += main
-        out += recurring
-        out += mentioned
+        main, opens = _subjects(entries, older, page)
+        out += [*main, *recurring, *opens]
     else:
         kinds = [("main", table.main), ("also", table.also)]
         out += page.lists(kinds[: chance.randint(1, 2)], older, 14)
