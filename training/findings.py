@@ -15,7 +15,7 @@ from bump_edge.backends.extractive.things import QUALIFIERS, is_thing
 from bump_edge.text import fold, sentences, stems, stopwords, word_set, words
 from bump_edge.types import Interaction, meta_labels
 
-_SHORT = 5  # words of a name
+_SHORT = 7  # words of a name
 _TITLE = 8  # words of a title, its year not counted: cut short it would be another's
 _OPENING = 5  # words of a review's title: longer ones are sentences of the text
 TITLED = frozenset(("rate", "watch", "read", "play"))
@@ -36,10 +36,12 @@ def names_of(group: Group, entries: Sequence[Entry]) -> dict[str, int]:
             if n.positions & inside and word_count(n.text) <= _SHORT
         }
     if group.act in TITLED:
-        return _placed([(e.position, title) for e in entries if (title := title_of(e))])
+        # that something was rated is said of what has a rating, where the log tells them
+        told = [e for e in entries if group.act != "rate" or e.rating is not None] or entries
+        return _placed([(e.position, title) for e in told if (title := title_of(e))])
     if group.act == "review" or not any(e.item for e in entries):
         return _about(entries)
-    named = [(e.position, name) for e in entries if (name := _short_name(e))]
+    named = [(e.position, name) for e in entries if (name := short_name(e))]
     return _placed([(position, name) for position, name in named if ends_well(name) and speakable(name)])
 
 
@@ -76,7 +78,7 @@ def title_of(entry: Entry) -> str:
     return f"{item.name} ({item.year})" if item.year else item.name
 
 
-def _short_name(entry: Entry) -> str:
+def short_name(entry: Entry) -> str:
     """An item's name in at most five words: its own where that is short, else brand and kind; empty without either."""
     item = entry.item
     if item is None:
@@ -93,7 +95,7 @@ def _short_name(entry: Entry) -> str:
 
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[.,;:!?()\"]")
-_NO_NAME = (
+NO_NAME = (
     GENERIC
     | PREPOSITIONS
     | VERBS
@@ -107,7 +109,7 @@ _NO_NAME = (
     """
     )
 )
-_NOT_SPOKEN_OF = GENERIC | PREPOSITIONS | VERBS | (_NO_NAME - ASPECTS)
+_NOT_SPOKEN_OF = GENERIC | PREPOSITIONS | VERBS | (NO_NAME - ASPECTS)
 _SLANG = word_set("writing letter skin month ipad puppy baby travel ball head hand floor house room bear wheel monster")
 _NO_HEAD = VAGUE_HEADS | ASPECTS | GENERIC | VERBS
 

@@ -4,7 +4,7 @@ The backend reads a log into names, kinds, brands, subjects and habits; it write
 Here the same findings go into sentences of many wordings, orders and lengths, with more names in them, because names
 are what tells people apart; see `tests/training/test_teaching.py` for what must hold of them. What is listed stands in
 the log's order: a small model copies what comes next nearly without fault, and repeats itself in any other order. A log
-of a form that none of the tables below knows is given the backend's own sentences.
+of several kinds of acts, or of one that the table below lacks, is told kind by kind, see `training.acts`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bump_edge.backends.base import GenerationOptions, generate
 from bump_edge.backends.extractive import ExtractiveBackend, habits
@@ -21,6 +21,7 @@ from bump_edge.backends.extractive.reading import Entry, read
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, sentences, stems
 from bump_edge.types import HistoryStats
+from training import acts
 from training.findings import TITLED, common_labels, names_of, openings, recurring_words, title_of
 
 
@@ -83,7 +84,7 @@ _WORDS: Mapping[str, _Words] = {
 _RETURNS = ("Keeps coming back to {x}.", "Often comes back to {x}.", "Returns again and again to {x}.")
 _PLATFORMS = ("Buys mostly for {x}.", "Most purchases are for {x}.", "Mainly buys for {x}.")
 _SOME_PLATFORMS = ("Often buys for {x}.", "Many purchases are for {x}.")
-_MENTIONS = ("Often mentions {x}.", "Keeps mentioning {x}.", "Mentions again and again {x}.")
+_MENTIONS = ("Mentions {x}.", "Reviews mention {x}.", "Also mentions {x}.")
 _OPENS = ("Opens reviews with {x}.", "Begins reviews with {x}.", "Reviews begin with {x}.")
 _CALLS = ("Often calls things {x}.", "Keeps calling things {x}.")
 _RATINGS: Mapping[str, tuple[str, ...]] = {
@@ -97,7 +98,8 @@ _HIGHEST = ("The highest rated include {x}.", "Rates highest {x}.", "The best ra
 _LOWEST = ("The lowest rated include {x}.", "Rates lowest {x}.", "The worst ratings go to {x}.")
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
-_LEAST, _MOST = 44, 76  # words of a target
+_LEAST, _MOST = 60, 79  # words of a target
+_PLAIN = 0.7
 
 
 def text_of(drafts: Sequence[Draft]) -> str:
@@ -109,10 +111,13 @@ def draft(prompt: Prompt, chance: random.Random) -> list[Draft]:
     """A profile for a prompt in write mode, sentence by sentence; empty where the log says nothing."""
     entries = read(prompt.interactions)
     groups = read_groups(entries, prompt.language) if entries else []
-    if len(groups) != 1 or groups[0].act not in _WORDS or groups[0].written or prompt.language != "en":
+    if not groups or prompt.language != "en":
         return _own(prompt, chance)
     group = groups[0]
     page = _Page(prompt, chance, min(chance.randint(_LEAST, _MOST), prompt.max_words - 1))
+    if len(groups) > 1 or group.act not in _WORDS or group.written:
+        sections = _sections(page, groups, entries)
+        return [*sections, *_habits(page, group, entries)] if sections else _own(prompt, chance)
     # first what is rated best and worst: a name is said once, and there it says more
     titles = _of_titles(page, entries) if group.act in TITLED else []
     drafts = _content(page, group, entries)
@@ -150,6 +155,10 @@ def rewrite(prompt: Prompt, old: Sequence[Draft], chance: random.Random) -> list
         if not added:
             wordings = table.main if group.act == "review" else table.also
             added += page.sentence("also", _unused(wordings, old), names_of(group, entries), 5)
+    else:
+        page.room = min(page.room, chance.randint(12, 28))
+        for group in groups:
+            added += _acts_of(page, "also", group, 4, lead="Also ")
     if fresh is not None and not any(d.kind.startswith("rating:") for d in kept) and _had_rating(old):
         added += page.rating(fresh)
     # habits stand last, as in a profile that is written anew
@@ -203,7 +212,9 @@ class _Page:
         most: int,
     ) -> list[Draft]:
         """As `sentence`, over as many sentences as `kinds` has, where there is enough to say."""
-        shells = [(kind, self.chance.choice(wordings)) for kind, wordings in kinds]
+        # mostly the first: what is worded alike for everybody, the names alone tell apart
+        first = [self.chance.random() < _PLAIN for _ in kinds]
+        shells = [(k, w[0] if plain else self.chance.choice(w)) for plain, (k, w) in zip(first, kinds, strict=True)]
         left = self.room - sum(word_count(shell) for _, shell in shells) + len(shells)
         chosen: list[str] = []
         for phrase in phrases:
@@ -252,7 +263,9 @@ def listed(phrases: Sequence[str]) -> str:
 def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:
     chance, table = page.chance, _WORDS[group.act]
     if group.counted:
-        return page.lists([("main", table.main), ("also", table.also)], names_of(group, entries), 20)
+        # the least counted tell no more
+        names = names_of(group, entries)
+        return page.lists([("main", table.main), ("also", table.also)], names, max(12, len(names) // 2))
     border = habits.split_recent(entries)
     names = names_of(group, entries)
     newer = names_of(group, [e for e in entries if border is not None and e.position >= border])
@@ -265,8 +278,9 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
         covered = {p for f in facets for p in f.positions}
         wordings = _PLATFORMS if len(covered) >= 0.6 * len(entries) else _SOME_PLATFORMS
         out += page.sentence("platforms", wordings, [f.text for f in facets], 3)
+        page.said.clear()  # a pad for a console is not said with the console
     recent: list[Draft] = []
-    if newer and chance.random() < 0.7:
+    if newer and chance.random() < 0.85:
         whole, page.room = page.room, max(8, int(0.4 * page.room))
         had = page.room
         recent = page.sentence("lately", table.lately, newer, 4)
@@ -274,7 +288,7 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     else:
         older = names
     again = [p for p in group.phrases if p.role == "series" and len(p.positions) > 2]
-    if again and chance.random() < 0.6:
+    if again and chance.random() < 0.8:
         # Command & Conquer is cut in two there
         cut = {fold(w) for n in names for w in re.findall(r"(\w+) (?:&|and) ", n)}
         series = [p.text for p in again if ends_well(p.text) and fold(p.text) not in cut]
@@ -291,11 +305,46 @@ def _content(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]
     return [*out, *recent]
 
 
+def _sections(page: _Page, groups: Sequence[Group], entries: Sequence[Entry]) -> list[Draft]:
+    """A sentence for each kind of act, with room by how many there are, and at the end what comes back or is new."""
+    chance = page.chance
+    # first what comes back and what is new: a name is said once, and there it says more
+    again = page.sentence("returns", _RETURNS, acts.recurring(groups), 3) if chance.random() < 0.7 else []
+    border = habits.split_recent(entries)
+    newer = [replace(g, entries=[e for e in g.entries if border is not None and e.position >= border]) for g in groups]
+    newest = max(newer, key=lambda g: max((e.position for e in g.entries), default=-1))
+    recent = _acts_of(page, "lately", newest, 3, lead="Lately ") if newest.entries and chance.random() < 0.7 else []
+    out: list[Draft] = []
+    left, rest = page.room, sum(len(g.entries) for g in groups)
+    for group in groups:
+        page.room = had = max(8, left * len(group.entries) // rest)
+        out += _acts_of(page, "main", group, 12)
+        left -= had - page.room
+        rest -= len(group.entries)
+    page.room = left
+    return [*out, *again, *recent]
+
+
+def _acts_of(page: _Page, kind: str, group: Group, most: int, *, lead: str = "") -> list[Draft]:
+    """What a kind of act was about, by names, and by the rare words of its texts."""
+    wordings = acts.WORDINGS[group.act]
+    if lead:
+        wordings = (f"{lead}{wordings[0][:1].lower()}{wordings[0][1:]}",)
+    out = page.sentence(kind, wordings, acts.named(group), most)
+    if out and (lead or page.chance.random() < 0.3):
+        return out
+    if out or group.act == "review":
+        wordings = acts.MENTIONS
+    return [*out, *page.sentence("often", wordings, acts.mentioned(group, page.prompt.interactions), most)]
+
+
 def _subjects(entries: Sequence[Entry], subjects: Mapping[str, int], page: _Page) -> tuple[list[Draft], list[Draft]]:
     table = _WORDS["review"]
     main = page.sentence("main", table.main, subjects, page.chance.randint(5, 9))
-    main += page.sentence("often", _MENTIONS, recurring_words(entries), page.chance.randint(5, 9))
-    if page.chance.random() < 0.85:
+    spoken = recurring_words(entries)
+    spoken |= {phrase: place for phrase, place in acts.spoken_of(entries).items() if phrase not in spoken}
+    main += page.sentence("often", _MENTIONS, spoken, page.chance.randint(7, 10))
+    if page.chance.random() < 0.95:
         return main, page.sentence("opens", _OPENS, openings(entries), page.chance.randint(3, 6))
     return main, []
 
@@ -307,7 +356,7 @@ def _habits(page: _Page, group: Group, entries: Sequence[Entry]) -> list[Draft]:
     if rated is not None and chance.random() < 0.4:
         out += page.rating(rated)
     judged = [p.text for p in group.judgements][:3]
-    if judged and chance.random() < 0.7:
+    if judged and chance.random() < 0.85:
         out += page.sentence("habit", _CALLS, judged, 3)
     kind, months = habits.rhythm(entries)
     if kind == "season" and chance.random() < 0.4:
@@ -327,9 +376,9 @@ def _of_titles(page: _Page, entries: Sequence[Entry]) -> list[Draft]:
         out.append(Draft("habit", text))
     if rated is None:
         return out
-    for wordings, positions in ((_HIGHEST, rated.high_positions), (_LOWEST, rated.low_positions)):
+    for wordings, positions, share in ((_HIGHEST, rated.high_positions, 0.9), (_LOWEST, rated.low_positions, 0.7)):
         names = {title: e.position for e in entries if e.position in positions and (title := title_of(e))}
-        if chance.random() < 0.4:
+        if chance.random() < share:
             out += page.sentence("habit", wordings, names, 3)
     return out
 

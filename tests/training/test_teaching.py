@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bump_edge.backends.extractive.groups import read_groups
 from bump_edge.backends.extractive.reading import read
 from bump_edge.errors import EmptyHistoryError, UsageError
 from bump_edge.profiler.checks import check
 from bump_edge.types import Interaction
 from tests.training.planted import name_of, rare_words, rows
+from training.acts import frequency, mentioned
 from training.findings import recurring_words, things_of
 from training.histories import User, prompt_of
 from training.teaching import UPDATE, WRITE, Lesson, Teacher
@@ -153,11 +157,69 @@ def test_users_with_too_little_to_see_are_an_error() -> None:
         Teacher([("made", nothing)], Lesson(), size).example(0)
 
 
-def test_a_log_of_an_unknown_form_gets_the_backends_own_sentences() -> None:
+def test_a_profile_in_another_language_gets_the_backends_own_sentences() -> None:
     log = [Interaction(user_id="x", type="search", text=f"hiking boots size {n}") for n in range(8)]
-    drafts = draft(prompt_of(log), random.Random(0))
+    drafts = draft(replace(prompt_of(log), language="de"), random.Random(0))
     assert {d.kind for d in drafts} == {"own"}
     assert "hiking boots" in text_of(drafts)
+
+
+MIXED = (
+    ("purchase", "Drip Irrigation Kit", None),
+    ("search", None, "tomato blight balcony"),
+    ("note", None, "The San Marzano split after the rain, and the Habanero is leggy. I must repot the chillies"),
+    ("purchase", "Terracotta Pot 30 cm", None),
+    ("search", None, "chilli seedlings leggy"),
+    (
+        "note",
+        None,
+        "Lena takes borage to the seed swap on Saturday, for the bees; we go by tram with our trays",
+    ),
+    ("purchase", "Habanero Chilli Seeds", None),
+    ("search", None, "when to pinch out tomatoes"),
+)
+
+
+def test_a_log_of_several_kinds_of_acts_is_told_kind_by_kind_in_its_order() -> None:
+    log = [
+        Interaction(user_id="g", type=kind, item=item, text=text, timestamp=day(at))
+        for at, (kind, item, text) in enumerate(MIXED)
+    ]
+    prompt = prompt_of(log)
+    starts = Counter[str]()
+    for seed in range(20):
+        drafts = draft(prompt, random.Random(seed))
+        assert not check(text_of(drafts), prompt).dropped, drafts
+        starts.update(d.text.split()[0] for d in drafts)
+        for drafted in drafts:
+            places = [drafted.text.find(name) for _, item, text in MIXED for name in (item, text) if name]
+            said = [place for place in places if place >= 0]
+            assert said == sorted(said), drafted
+    assert {"Buys", "Writes", "Lately"} <= starts.keys()
+    assert starts["Looks"] + starts["Searches"] > 10
+    text = text_of(draft(prompt, random.Random(0)))
+    assert "tomato blight balcony" in text
+    assert "Saturday" not in text
+
+
+def test_an_update_of_such_a_log_says_what_came() -> None:
+    log = [
+        Interaction(user_id="g", type=kind, item=item, text=text, timestamp=day(at))
+        for at, (kind, item, text) in enumerate(MIXED)
+    ]
+    user = User(user_id="g", visible=tuple(log), held_out=(Interaction(user_id="g", item="y"),))
+    teacher = Teacher([("garden", user)], Lesson(update_share=1, min_visible=2), size)
+    examples = [teacher.example(n) for n in range(10)]
+    assert UPDATE in {e.mode for e in examples}
+    assert any("Also " in e.target for e in examples if e.mode == UPDATE)
+
+
+def test_of_a_text_its_rarest_words_are_said_and_no_days() -> None:
+    (entry,) = read([Interaction(type="note", text="On Tuesday the choir sings the Requiem of Gabriel Fauré again.")])
+    (group,) = read_groups([entry], "en")
+    said = mentioned(group, [Interaction(type="note", text="On Tuesday the choir sings the Requiem of Gabriel Fauré.")])
+    assert list(said) == ["Gabriel Fauré", "Requiem"]
+    assert frequency("the") > 7 > frequency("requiem") > frequency("zorblax") == 0
 
 
 def test_lists_things_and_names() -> None:
