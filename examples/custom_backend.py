@@ -20,6 +20,7 @@ class BestRatedBackend:
     name = "best-rated"
     model = "best-rated-1"
     context_tokens = 8192
+    max_interactions = None  # it reads any number of them
     batch_size = 1
 
     def __init__(self) -> None:

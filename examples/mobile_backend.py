@@ -54,7 +54,7 @@ async def main() -> None:
             history = Path(sys.argv[1])
         else:
             history = Path(folder) / "events.jsonl"
-            make_history(history, users=50)
+            make_history(history, users=12)
         async with AsyncStore(Path(folder) / "backend.db") as store:
             for night in ("first", "second"):
                 written = [profile async for profile in nightly(store, history)]

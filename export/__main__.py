@@ -81,6 +81,7 @@ def _artefact(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument("--name", help="what the model is called; by default after --out")
     parser.add_argument("--licence", help="of the base; by default what its README says")
+    parser.add_argument("--max-interactions", type=int, help="that a prompt may show it, as it was trained")
     parser.add_argument("--force", action="store_true", help="replace what is at --out")
 
 

@@ -61,6 +61,7 @@ class Artefact:
         source: str,
         name: str | None = None,
         licence: str | None = None,
+        max_interactions: int | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> ModelManifest:
         """Hash the files, write the manifest beside them; returns it.
@@ -70,6 +71,7 @@ class Artefact:
             source: the name of the checkpoint.
             name: the model's name; by default after the target.
             licence: of the base.
+            max_interactions: that a prompt may show the model; None for any number.
             extra: what else the manifest says.
         """
         files = []
@@ -83,6 +85,7 @@ class Artefact:
             files=tuple(files),
             source=source,
             licence=licence,
+            max_interactions=max_interactions,
             extra=dict(extra or {}),
         )
         (self.folder / MANIFEST).write_bytes(_manifest_bytes(manifest.as_dict()))

@@ -141,6 +141,7 @@ def finish(
         source=source.name,
         name=options.name,
         licence=options.licence or source.licence,
+        max_interactions=options.max_interactions,
         extra={
             "kind": kind or options.kind,
             "source_sha256": source.sha256,

@@ -76,6 +76,7 @@ class EncoderOptions(ExportOptions):
     kind: str = "encoder"
 
     def __post_init__(self) -> None:
+        ExportOptions.__post_init__(self)
         check_one_of("precision", self.precision, PRECISIONS)
         check_one_of("target", self.target, TARGETS)
         check_one_of("kind", self.kind, ("encoder",))

@@ -46,6 +46,7 @@ class GgufOptions(ExportOptions):
     adapter: bool = False
 
     def __post_init__(self) -> None:
+        ExportOptions.__post_init__(self)
         check_one_of("type", self.type, (*FLOATS, *TYPES))
         if self.calibration and (self.type in FLOATS or self.adapter):
             raise UsageError(f"calibration is for quantised types: expected one of {', '.join(TYPES)} with it")

@@ -35,6 +35,7 @@ class JudgeOptions(ExportOptions):
     kind: str = "judge"
 
     def __post_init__(self) -> None:
+        ExportOptions.__post_init__(self)
         check_one_of("format", self.format, ("onnx", "gguf"))
         check_one_of("kind", self.kind, ("judge",))
 

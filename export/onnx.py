@@ -66,6 +66,7 @@ class OnnxOptions(ExportOptions):
     mixed: bool = False
 
     def __post_init__(self) -> None:
+        ExportOptions.__post_init__(self)
         check_one_of("precision", self.precision, PRECISIONS)
         check_one_of("provider", self.provider, PROVIDERS)
         check_one_of("block_size", self.block_size, BLOCK_SIZES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bump_edge.backends.base import check_interactions
 from bump_edge.errors import UsageError
 
 KINDS = ("profiler", "judge")
@@ -38,8 +39,13 @@ class ExportOptions:
         base: the base of a LoRA, where it is not at the place that the LoRA names.
         name: what the model is called; by default after `out`.
         licence: the licence of the base; by default what the README of the base says.
+        max_interactions: that a prompt may show the model, as it was trained; the device selects no more. ≥ 1; None for
+            any number.
         kind: one of `KINDS`.
         force: replace what is at `out`.
+
+    Raises:
+        UsageError: `max_interactions` is below 1.
     """
 
     model: Path
@@ -47,12 +53,16 @@ class ExportOptions:
     base: Path | None = None
     name: str | None = None
     licence: str | None = None
+    max_interactions: int | None = None
     kind: str = "profiler"
     force: bool = False
 
+    def __post_init__(self) -> None:
+        check_interactions(self.max_interactions)
+
     def recipe(self) -> dict[str, Any]:
         """The options that decide what is written, JSON-ready; paths by their last part, so that it holds anywhere."""
-        left_out = {"model", "out", "base", "name", "licence", "kind", "force"}
+        left_out = {"model", "out", "base", "name", "licence", "max_interactions", "kind", "force"}
         return {
             field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)

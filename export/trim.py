@@ -43,6 +43,7 @@ class TrimOptions(ExportOptions):
     drop_layers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        ExportOptions.__post_init__(self)
         if not 0 < self.coverage <= 1:
             raise UsageError(f"coverage is {self.coverage}: expected more than 0, at most 1")
 

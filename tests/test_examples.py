@@ -28,8 +28,8 @@ def test_desktop_app(tmp_path) -> None:
 def test_mobile_backend(tmp_path) -> None:
     done = run_example("mobile_backend", home=tmp_path)
     profiles = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(profiles) == 50
-    assert "second night: 50 profiles, versions [1]" in done.stderr
+    assert len(profiles) == 12
+    assert "second night: 12 profiles, versions [1]" in done.stderr
     texts = {p["user_id"]: p["text"].lower() for p in profiles}
     assert "trail" in texts["user-0000"]
     assert "chess" in texts["user-0002"] or "puzzle" in texts["user-0002"]

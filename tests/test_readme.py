@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bump_edge.models import bundled
 from tests.cli.run import DEFAULT, ROOT, environment, run
 from tests.store.keychain import BACKEND, FILE
 
@@ -38,10 +39,26 @@ def test_the_two_commands_are_the_ones_that_ci_and_a_new_user_run() -> None:
     assert '"$(dirname "$0")/test"' in (ROOT / ".ci" / "run").read_text()
 
 
+def with_evidence(output: str) -> dict[str, str]:
+    """Each sentence of what ``profile`` prints, and the lines of its evidence."""
+    parts = re.split(r"^\d+\. ", output, flags=re.M)[1:]
+    found = (re.split(r"^ +- ", part, maxsplit=1, flags=re.M) for part in parts)
+    return {" ".join(sentence.split()): evidence for sentence, evidence in found}
+
+
 def test_the_output_shown_is_the_output() -> None:
-    shown = OUTPUT.search(README)
-    assert shown is not None
-    assert shown.group(2) == output_of_command_1()
+    match = OUTPUT.search(README)
+    assert match is not None
+    shown, own = match.group(2), output_of_command_1()
+    if shown != own and bundled() is not None:
+        # Another processor adds in another order, and where two words are all but equally likely the model takes the
+        # other one: most sentences and all evidence have to be those shown even then.
+        here, there = with_evidence(own), with_evidence(shown)
+        same = here.keys() & there.keys()
+        assert 2 * len(same) > len(there), own
+        assert {s: here[s] for s in same} == {s: there[s] for s in same}
+    else:
+        assert shown == own
 
 
 @pytest.fixture(scope="module")

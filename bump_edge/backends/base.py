@@ -120,6 +120,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def max_interactions(self) -> int | None:
+        """How many interactions a prompt may show: what the model learned to read; None where any number will do."""
+        ...
+
+    @property
     def batch_size(self) -> int:
         """How many prompts `stream` works on side by side; more are accepted and taken in turns."""
         ...
@@ -148,6 +153,13 @@ class Backend(Protocol):
     def close(self) -> None:
         """Free the model. Calling it twice is fine; `stream` afterwards raises `GenerationError`."""
         ...
+
+
+def check_interactions(count: int | None) -> int | None:
+    """`count`, of interactions in a prompt; raise `UsageError` unless it is None or ≥ 1."""
+    if count is not None and count < 1:
+        raise UsageError(f"max_interactions is {count}: expected at least 1", details={"option": "max_interactions"})
+    return count
 
 
 def check_fits(prompt_tokens: int, options: GenerationOptions, context_tokens: int) -> None:

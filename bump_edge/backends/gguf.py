@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NoReturn
 
-from bump_edge.backends.base import Chunk, GenerationOptions
+from bump_edge.backends.base import Chunk, GenerationOptions, check_interactions
 from bump_edge.backends.chat import messages_of
 from bump_edge.backends.child import Child
 from bump_edge.backends.gguf_file import read_header
@@ -40,6 +40,7 @@ class GgufBackend:
         model: the name that profiles record; the file's, without its ending, unless given.
         sha256: the file's hash, if it is known; else `fingerprint` reads the file once.
         context_tokens: of a prompt and its answer together; None takes the smaller of the model's own and 8192.
+        max_interactions: that a prompt may show, see `Backend.max_interactions`; ≥ 1.
         batch_size: how many answers are written side by side, 1 to 64. With 1, flash attention makes a token 9 %
             faster; with more, an answer is the same in any company.
         threads: None takes the cores that this process may use, at most 8.
@@ -62,6 +63,7 @@ class GgufBackend:
         model: str | None = None,
         sha256: str | None = None,
         context_tokens: int | None = None,
+        max_interactions: int | None = None,
         batch_size: int = 4,
         threads: int | None = None,
         gpu_layers: int = 0,
@@ -88,6 +90,7 @@ class GgufBackend:
             "threads": threads,
             "gpu_layers": gpu_layers,
         }
+        self._max_interactions = check_interactions(max_interactions)
         self._load_timeout_s = load_timeout_s
         self._closed = False
         self._engine: _InProcess | _Isolated = (_Isolated if isolate else _InProcess)(self._load, load_timeout_s)
@@ -106,6 +109,11 @@ class GgufBackend:
     def context_tokens(self) -> int:
         """How many tokens a prompt and its answer may have together."""
         return int(self._engine.ready["context_tokens"])
+
+    @property
+    def max_interactions(self) -> int | None:
+        """As it was given."""
+        return self._max_interactions
 
     @property
     def batch_size(self) -> int:

@@ -20,7 +20,7 @@ import orjson
 
 from bump_edge.backends import chat
 from bump_edge.backends.answer import Answer
-from bump_edge.backends.base import Chunk, FinishReason, GenerationOptions, check_fits
+from bump_edge.backends.base import Chunk, FinishReason, GenerationOptions, check_fits, check_interactions
 from bump_edge.backends.onnx_folder import check_folder
 from bump_edge.backends.sampler import Sampler
 from bump_edge.errors import BackendUnavailableError, GenerationError, ModelCorruptError, UsageError
@@ -75,6 +75,7 @@ class OnnxBackend:
         model: the name that profiles record; the folder's unless given.
         sha256: hashes by file name, where they are known; else `fingerprint` reads the files once.
         context_tokens: of a prompt and its answer together; None takes the smaller of the model's own and 8192.
+        max_interactions: that a prompt may show, see `Backend.max_interactions`; ≥ 1.
         threads: None leaves it to ONNX Runtime, which takes the physical cores.
         provider: ``cpu``, or ``cuda`` where onnxruntime-genai-cuda is installed.
 
@@ -91,6 +92,7 @@ class OnnxBackend:
         model: str | None = None,
         sha256: Mapping[str, str] | None = None,
         context_tokens: int | None = None,
+        max_interactions: int | None = None,
         threads: int | None = None,
         provider: str = "cpu",
     ) -> None:
@@ -102,6 +104,7 @@ class OnnxBackend:
         self._model = model or folder.path.resolve().name.lower()
         self._sha256 = dict(sha256 or {})
         self._context_tokens = context_tokens or min(folder.context_tokens, 8192)
+        self._max_interactions = check_interactions(max_interactions)
         self._provider = provider
         self._api = api = load_library()
         if provider == "cuda" and not api.is_cuda_available():
@@ -153,6 +156,11 @@ class OnnxBackend:
     def context_tokens(self) -> int:
         """How many tokens a prompt and its answer may have together."""
         return self._context_tokens
+
+    @property
+    def max_interactions(self) -> int | None:
+        """As it was given."""
+        return self._max_interactions
 
     @property
     def batch_size(self) -> int:

@@ -79,6 +79,11 @@ class ScriptedBackend:
         return self._context_tokens
 
     @property
+    def max_interactions(self) -> None:
+        """Any number."""
+        return
+
+    @property
     def batch_size(self) -> int:
         """As it was given."""
         return self._batch_size

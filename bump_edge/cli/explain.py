@@ -34,6 +34,6 @@ def explain(
         f"{counted(history['interactions'], 'interaction')}."
     )
     if trimmed := checks.get("trimmed", 0):  # older profiles do not say
-        emit(f"Not stored: {counted(trimmed, 'name')} in lists that no record bears out, or that stood there twice.")
+        emit(f"Not stored: {counted(trimmed, 'name')} in lists: borne out by no record, repeated, or cut off.")
     for reason, count in checks["dropped"].items():
         emit(f"Not stored: {count} {'sentence that' if count == 1 else 'sentences, each'} {REASONS[reason]}.")

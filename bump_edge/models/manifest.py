@@ -38,6 +38,7 @@ class ModelManifest:
         source: the base name of what it was added from, or the address that it was fetched from.
         added_at: when it was added: ISO 8601, UTC; None in a folder that was exported and not yet added.
         licence: its licence, if known.
+        max_interactions: that a prompt may show it, as it was trained; None for any number.
         figures: what was measured about it, as the export stage wrote it.
         extra: other keys of the file, kept as they are.
     """
@@ -48,6 +49,7 @@ class ModelManifest:
     source: str
     added_at: str | None = None
     licence: str | None = None
+    max_interactions: int | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,6 +69,7 @@ class ModelManifest:
             "source": self.source,
             "added_at": self.added_at,
             "licence": self.licence,
+            **({"max_interactions": self.max_interactions} if self.max_interactions is not None else {}),
             "figures": dict(self.figures),
         }
 
@@ -89,7 +92,7 @@ def read_manifest(folder: Path, *, remedy: str = ADD_AGAIN) -> ModelManifest | N
                 f"{path} has the format {content['format']!r} and this bump-edge reads {FORMAT}: update bump-edge",
                 details={"path": str(path)},
             )
-        known = {"format", "name", "backend", "files", "source", "added_at", "licence", "figures"}
+        known = {"format", "name", "backend", "files", "source", "added_at", "licence", "max_interactions", "figures"}
         return ModelManifest(
             name=str(content["name"]),
             backend=_one_of(content["backend"], "onnx", "gguf"),
@@ -97,6 +100,7 @@ def read_manifest(folder: Path, *, remedy: str = ADD_AGAIN) -> ModelManifest | N
             source=str(content.get("source") or ""),
             added_at=content.get("added_at"),
             licence=content.get("licence"),
+            max_interactions=_count(content.get("max_interactions")),
             figures=content.get("figures") or {},
             extra={k: v for k, v in content.items() if k not in known},
         )
@@ -128,6 +132,12 @@ def _file(content: Mapping[str, Any]) -> ModelFile:
     if not isinstance(content["size"], int) or not re.fullmatch(r"[0-9a-fA-F]{64}", content["sha256"]):
         raise ValueError(f"the size or the sha256 of {name!r} is none")
     return ModelFile(name=name, size=content["size"], sha256=content["sha256"].lower())
+
+
+def _count(value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f"max_interactions is {value!r}")
+    return value
 
 
 def _one_of(value: object, *allowed: str) -> str:

@@ -33,6 +33,7 @@ def open_model(reference: str | None, settings: Settings, **options: Any) -> Bac
         return ExtractiveBackend(**options)
     hashes: dict[str, str] = {}
     if spec.manifest is not None:
+        options = {"max_interactions": spec.manifest.max_interactions, **options}
         check_sizes(spec.folder, spec.manifest, remedy=spec.remedy)
         hashes = {f.name: f.sha256 for f in spec.manifest.files}
     if spec.backend == "gguf":

@@ -15,7 +15,7 @@ from functools import partial
 from bump_edge.profiler import guards
 from bump_edge.profiler.claims import Claims
 from bump_edge.profiler.evidence import EvidenceIndex
-from bump_edge.profiler.lists import is_quote, without
+from bump_edge.profiler.lists import is_quote, unfinished, without
 from bump_edge.prompts import Prompt
 from bump_edge.text import fold, guess_language, plain, sentences, stems, words
 from bump_edge.types import Evidence
@@ -93,14 +93,15 @@ def check(
     Args:
         text: the raw generation.
         prompt: what it was asked; its interactions are the only evidence there is.
-        finished: False when the token limit cut the text; its last sentence then falls unless it ends like one.
+        finished: False when the token limit cut the text; its last sentence then falls unless it ends like one, or
+            `trims` lets its list end before the cut.
         min_coverage: see `EvidenceIndex.support`.
         max_evidence: interactions kept for one sentence, ≥ 1.
         standing: the sentences of the profile so far, with their evidence; those that a person confirmed stay.
         refuses: why a person's word is against a sentence (a key of `REASONS`), or an empty string.
         trims: whether a sentence may stand without what its list says twice, without the entries that no record
-            bears out, and without quotations that no record has or that copy too much; what is left has to pass
-            everything that a sentence has to.
+            bears out, without quotations that no record has or that copy too much, and without the entry that the token
+            limit cut; what is left has to pass everything that a sentence has to.
             Off where it is measured what a model writes.
     """
     written = sentences(clean(text))
@@ -118,6 +119,9 @@ def check(
         if before is not None and before.confirmed:
             continue  # it stands already
         cut = not finished and position == len(written) - 1 and not _TERMINAL.search(sentence)
+        ended = unfinished(sentence, prompt.language) if cut and trims and before is None else None
+        if ended is not None:
+            sentence, cut = ended, False
         reason = "unfinished" if cut else _guard(sentence, prompt.language, records)
         if not reason and refuses is not None:
             reason = refuses(sentence)
@@ -151,7 +155,7 @@ def check(
             continue
         said.append(content)
         length += size
-        trimmed += gone
+        trimmed += gone + (ended is not None)
         ending = "" if _TERMINAL.search(sentence) else "."
         kept.append(Evidence(sentence=sentence + ending, interactions=found))
     return Checked(evidence=tuple(kept), written=len(written), dropped=dict(dropped), trimmed=trimmed)

@@ -111,6 +111,16 @@ def without(sentence: str, language: str, wrong: Callable[[str], bool]) -> tuple
     return Listed(head=found.head, entries=tuple(kept.values()), joint=found.joint, ending=found.ending).text, gone
 
 
+def unfinished(sentence: str, language: str) -> str | None:
+    """A sentence that was cut off in the middle of its list, ended before the entry that was cut.
+
+    None where no list is left of it.
+    """
+    rest, comma, _ = sentence.rstrip().rpartition(", ")
+    found = read_list(rest, language) if comma else None
+    return f"{found.text}." if found is not None else None
+
+
 def _key(entry: str) -> str:
     return " ".join(fold(word) for word in words(entry))
 

@@ -12,7 +12,7 @@ from bump_edge.prompts import LANGUAGES
 SIMILARITY = 0.3
 """Cosine from which on a text is about a blocked topic, for the MiniLM sentence encoder: see ``tests/bench``."""
 
-CHECKS_VERSION = "4"
+CHECKS_VERSION = "5"
 """Of `bump_edge.profiler.checks`; counts up whenever the same text could come out of them otherwise: older profiles are
 then no longer up to date."""
 
@@ -26,7 +26,8 @@ class ProfilerOptions:
         language: ISO 639-1 code to write in; None writes in the language of the history's own texts.
         prompt_tokens: budget of the selected interactions, in the backend's tokens; ≥ 64. Less is used where the
             model's context is smaller.
-        max_interactions: interactions in a prompt at most; ≥ 1.
+        max_interactions: interactions in a prompt at most; ≥ 1. Less is used where the model learned to read less, see
+            `Backend.max_interactions`.
         min_coverage: share of a sentence's content words that must occur in the records; 0 to 1.
         max_evidence: interactions kept as evidence for one sentence; ≥ 1.
         fallback: let the extractive backend write where nothing that the model wrote passes the checks, and where

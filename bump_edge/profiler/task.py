@@ -94,13 +94,14 @@ class Tasks:
                 f"{room} are left for the history: expected at least 64; lower max_tokens or take another model",
                 details={"context_tokens": self.backend.context_tokens, "room": room},
             )
+        most = min(options.max_interactions, self.backend.max_interactions or options.max_interactions)
         if update is None:
             selection = select(
                 Readable(self.store, word),
                 user_id,
                 budget=min(room, options.prompt_tokens),
                 count_tokens=self.backend.count_tokens,
-                max_interactions=options.max_interactions,
+                max_interactions=most,
             )
             if not selection:
                 raise EmptyHistoryError(
@@ -113,7 +114,7 @@ class Tasks:
                 update.new or [i for e in update.kept for i in e.interactions][-3:],
                 budget=min(room, options.update_tokens),
                 count_tokens=self.backend.count_tokens,
-                max_interactions=options.max_interactions,
+                max_interactions=most,
                 render=bare.render,
             )
         return replace(task, prompt=replace(bare, interactions=selection), update=update)

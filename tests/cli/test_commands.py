@@ -47,7 +47,7 @@ def test_explain_counts_the_sentences_and_the_names_that_were_not_stored(tmp_pat
     assert profile.text == "Listens to Necro and Slipknot. Also listens to Papa Roach."
     assert profile.manifest["checks"] == {"written": 3, "kept": 2, "dropped": {"unsupported": 1}, "trimmed": 3}
     explained = run(tmp_path, "explain", "--db", tmp_path / "own.db").stdout.decode()
-    assert "Not stored: 3 names in lists that no record bears out, or that stood there twice." in explained
+    assert "Not stored: 3 names in lists: borne out by no record, repeated, or cut off." in explained
     assert "Not stored: 1 sentence that has no evidence in the history." in explained
 
 

@@ -40,6 +40,7 @@ def test_it_is_a_backend(backend: Backend) -> None:
     assert backend.model
     assert backend.batch_size >= 1
     assert backend.context_tokens >= 1
+    assert backend.max_interactions is None or backend.max_interactions >= 1
 
 
 def test_a_stream_is_what_a_blocking_call_returns(backend: Backend) -> None:

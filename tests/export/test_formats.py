@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from bump_edge.backends.gguf_file import read_header
 from bump_edge.errors import ModelCorruptError, ModelError, ModelNotFoundError, UsageError
-from bump_edge.models import add
+from bump_edge.models import add, open_model
 from bump_edge.settings import Settings
 from export import gguf, onnx
 from export.agreement import divergence, greedy_agreement
@@ -157,11 +158,16 @@ def test_the_same_checkpoint_twice_is_the_same_bytes(models: dict[str, Path], tm
 
 
 def test_the_runtime_takes_it_and_refuses_one_that_was_touched(models: dict[str, Path], tmp_path: Path) -> None:
-    gguf.run(GgufOptions(model=models["llama"], out=tmp_path / "m", type="F16", licence="mit"))
+    gguf.run(GgufOptions(model=models["llama"], out=tmp_path / "m", type="F16", licence="mit", max_interactions=18))
     home = settings(tmp_path / "home")
     spec = add(tmp_path / "m", home, name="good")
     assert spec.manifest is not None
     assert (spec.manifest.licence, spec.manifest.extra["kind"]) == ("mit", "profiler")
+    assert spec.manifest.max_interactions == 18
+    with closing(open_model("good", home)) as backend:
+        assert backend.max_interactions == 18
+    with pytest.raises(UsageError, match="max_interactions is 0: expected at least 1"):
+        GgufOptions(model=models["llama"], out=tmp_path / "n", max_interactions=0)
     file, manifest = tmp_path / "m/m-f16.gguf", tmp_path / "m/manifest.json"
     whole, written = file.read_bytes(), manifest.read_bytes()
     file.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])

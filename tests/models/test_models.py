@@ -241,6 +241,7 @@ def test_an_exported_folder_keeps_its_figures(settings: Settings, tmp_path: Path
         {"files": [{"name": "../x", "size": 1, "sha256": "0" * 64}]}, {"files": []},
         {"files": [{"name": "weights.gguf", "size": 1, "sha256": "no hex"}]}, {"files": 3},
         {"files": [{"name": "weights.gguf", "size": "1", "sha256": "0" * 64}]},
+        {"max_interactions": 0}, {"max_interactions": "18"}, {"max_interactions": True},
     ],
 )  # fmt: skip
 def test_a_manifest_that_says_nonsense(settings: Settings, tmp_path: Path, change: dict[str, object]) -> None:

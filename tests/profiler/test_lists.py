@@ -93,6 +93,30 @@ def test_a_profile_keeps_what_is_true_of_a_list() -> None:
     assert {i.item for i in found.evidence[0].interactions} == {"Linkin Park", "Necro"}
 
 
+@pytest.mark.parametrize(
+    ("raw", "stored"),
+    [
+        (
+            "Listens to Linkin Park, Necro, Papa Roach, Slipknot, Papa Ro",
+            "Listens to Linkin Park, Necro, Papa Roach and Slipknot.",
+        ),
+        ("Listens to Linkin Park, Necro, Necro, Necro, Necro, Ne", "Listens to Linkin Park and Necro."),
+        (
+            "Listens to Linkin Park. Also listens to Necro, Zorblax, Papa",
+            "Listens to Linkin Park. Also listens to Necro.",
+        ),
+        ("Listens to Linkin Park. Also listens to Nec", "Listens to Linkin Park."),
+        ("Listens to Necro, Lin", ""),
+    ],
+)  # fmt: skip
+def test_a_list_that_the_token_limit_cut_ends_before_the_cut(raw: str, stored: str) -> None:
+    found = check(raw, PROMPT, trims=True, finished=False)
+    assert found.text == stored
+    assert bool(found.dropped.get("unfinished")) == (not found.trimmed)
+    strict = check(raw, PROMPT, finished=False)
+    assert strict.dropped["unfinished"] == 1
+
+
 def test_what_is_left_of_a_list_must_stand_before_every_check() -> None:
     # said before, so that nothing new is left
     first = "Listens to Linkin Park, Necro, Papa Roach and Slipknot."

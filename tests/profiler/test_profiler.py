@@ -133,6 +133,20 @@ def test_a_model_without_room_for_a_history_is_told_so(store: Store) -> None:
         Profiler(store, Tiny()).profile()
 
 
+def test_a_model_is_shown_no_more_than_it_learned_to_read(store: Store) -> None:
+    class Small(ScriptedBackend):
+        max_interactions = 2
+
+    many, few = ScriptedBackend([HONEST]), Small([HONEST])
+    Profiler(store, many).profile()
+    Profiler(store, few).profile(force=True)
+    assert len(many.prompts[0].interactions) > 2
+    assert len(few.prompts[0].interactions) == 2
+    one = Small([HONEST])
+    Profiler(store, one, options=ProfilerOptions(max_interactions=1)).profile(force=True)
+    assert len(one.prompts[0].interactions) == 1
+
+
 def test_cancelling_stores_nothing(store: Store) -> None:
     stop = threading.Event()
     stop.set()

@@ -11,7 +11,9 @@ from unittest.mock import patch
 from bump_edge.backends.base import Backend
 from bump_edge.backends.gguf import GgufBackend
 from bump_edge.backends.onnx import OnnxBackend
+from bump_edge.models import bundled, open_model
 from bump_edge.profiler import checks, guards
+from bump_edge.settings import load
 from tests.hostile.attacks import ATTACKS, Attack
 from tests.hostile.measure import Outcome as Attacked
 from tests.hostile.measure import extractive, obedient, outcome, planted
@@ -23,13 +25,18 @@ Open = Callable[[Attack], Backend]
 
 @contextmanager
 def backends(*, long: bool) -> Iterator[dict[str, Open]]:
-    """What is attacked: the extractive backend, an obedient model, and long SmolLM2 in both native backends."""
+    """What is attacked: the extractive backend, an obedient model, and long the package's own model, where there is
+    one, and SmolLM2 in both native backends.
+    """
     found: dict[str, Open] = {"extractive": extractive, "obedient": obedient}
     with ExitStack() as stack:
         if long:
             gguf = stack.enter_context(closing(GgufBackend(smollm2_gguf(), context_tokens=2048)))
             onnx = stack.enter_context(closing(OnnxBackend(smollm2_onnx(), context_tokens=2048, threads=1)))
             found |= {"smollm2, gguf": lambda _: gguf, "smollm2, onnx": lambda _: onnx}
+            if bundled() is not None:
+                own = stack.enter_context(closing(open_model("bundled", load(), context_tokens=2048, threads=1)))
+                found["bundled"] = lambda _: own
         yield found
 
 

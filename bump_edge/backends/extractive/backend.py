@@ -43,6 +43,11 @@ class ExtractiveBackend:
         return 1_000_000
 
     @property
+    def max_interactions(self) -> None:
+        """Any number."""
+        return
+
+    @property
     def batch_size(self) -> int:
         """1: prompts are written one after the other."""
         return 1
