@@ -116,7 +116,8 @@ def draft(prompt: Prompt, chance: random.Random) -> list[Draft]:
     group = groups[0]
     page = _Page(prompt, chance, min(chance.randint(_LEAST, _MOST), prompt.max_words - 1))
     if len(groups) > 1 or group.act not in _WORDS or group.written:
-        sections = _sections(page, groups, entries)
+        # in the order in which the log begins with them: a small model does not count which there are most of
+        sections = _sections(page, sorted(groups, key=lambda g: g.entries[0].position), entries)
         return [*sections, *_habits(page, group, entries)] if sections else _own(prompt, chance)
     # first what is rated best and worst: a name is said once, and there it says more
     titles = _of_titles(page, entries) if group.act in TITLED else []

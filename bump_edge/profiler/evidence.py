@@ -13,10 +13,10 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
-from bump_edge.profiler.claims import Claims, top_of
+from bump_edge.profiler.claims import Claims
 from bump_edge.text import fold, stem, stopwords, words
 from bump_edge.types import HistoryStats, Interaction
 from bump_edge.vocabulary import RELATION_WORDS, act_of
@@ -122,11 +122,19 @@ class EvidenceIndex:
         return len(absent) >= 0.5 * len(terms) or (not absent and self._mixes(entry))
 
     def overstates(self, sentence: str, entry: str) -> bool:
-        """Whether a sentence says that there is most of what it lists, and the log counts less of this entry."""
-        if not Claims.of(sentence, self._language).most or (top := top_of(self._interactions)) is None:
-            return False
+        """Whether what a sentence claims of its list does not hold of this entry.
+
+        The records that have its words (all of them, where a record does) are of another act than its verb names, or
+        none of them is recent, rated so, or among those that the log counts most.
+        """
         held = [set(self._postings[term]) for term, _ in self._terms(entry) if term in self._postings]
-        return bool(held) and set.intersection(*held).isdisjoint(top)
+        if not held:
+            return False
+        pool = set.intersection(*held) or set.union(*held)
+        claims = Claims.of(sentence, self._language)
+        if claims.high == claims.low:
+            claims = replace(claims, rating=False)  # that something was rated shows without a rating
+        return not claims.borne_out(sorted(pool), self._interactions, self._stats, has_content=True)[0]
 
     def _mixes(self, entry: str) -> bool:
         """Whether an entry with names has words of several records, each of which has some; of names joined, one's."""

@@ -93,6 +93,37 @@ def test_a_profile_keeps_what_is_true_of_a_list() -> None:
     assert {i.item for i in found.evidence[0].interactions} == {"Linkin Park", "Necro"}
 
 
+ACTS = tuple(
+    Interaction(type=kind, item=item, text=text, rating=rating)
+    for kind, item, text, rating in (
+        ("purchase", "Steel Strings", None, 5.0),
+        ("purchase", "Foam Panels", None, 2.0),
+        ("search", None, "Roy Buchanan solo tab", None),
+        ("purchase", "Ribbon Microphone", None, 5.0),
+        ("purchase", "Studio Headphones", None, 1.0),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "stored"),
+    [
+        ("Buys Steel Strings, Roy Buchanan and Foam Panels.", "Buys Steel Strings and Foam Panels."),
+        ("Looks up Roy Buchanan, Foam Panels and Steel Strings.", "Looks up Roy Buchanan."),
+        ("Lately buys Steel Strings, Ribbon Microphone and Studio Headphones.",
+         "Lately buys Ribbon Microphone and Studio Headphones."),
+        ("Rates highest Steel Strings, Foam Panels and Ribbon Microphone.",
+         "Rates highest Steel Strings and Ribbon Microphone."),
+        ("Rates lowest Foam Panels, Studio Headphones and Ribbon Microphone.",
+         "Rates lowest Foam Panels and Studio Headphones."),
+        ("Rates Steel Strings, Foam Panels and Ribbon Microphone.", ""),
+    ],
+)  # fmt: skip
+def test_what_a_sentence_claims_holds_of_each_entry_of_its_list(raw: str, stored: str) -> None:
+    prompt = Prompt(interactions=ACTS, stats=HistoryStats.of(ACTS))
+    assert check(raw, prompt, trims=True).text == (stored or raw)
+
+
 @pytest.mark.parametrize(
     ("raw", "stored"),
     [
