@@ -128,8 +128,8 @@ def check(
         content = frozenset(stems(sentence, prompt.language))
         if not reason and any(_repeats(content, earlier) for earlier in said):
             reason = "duplicate"
-        # what is copied may be one quotation of several
-        read = not reason or reason == "verbatim"
+        # what is copied may be one quotation of several, what reads like an instruction one name (Know Your Role)
+        read = not reason or reason in ("verbatim", "instruction")
         support = index.support(sentence, min_coverage=min_coverage, limit=max_evidence) if read else None
         found = () if support is None else support.interactions
         gone = 0
@@ -162,6 +162,8 @@ def check(
 
 
 def _wrong(index: EvidenceIndex, records: guards.Wording, sentence: str, entry: str, *, pieces: bool) -> bool:
+    if guards.instruction_like(entry):
+        return True
     if is_quote(entry) and (not records.holds(entry) or records.copied_words(entry) >= _VERBATIM_WORDS):
         return True
     return index.lacks(entry, pieces=pieces) or index.overstates(sentence, entry)
