@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _OPEN, _CLOSE = "<think>", "</think>"
+_TIMES = 6
+_SHORTEST, _LONGEST = 4, 40
 
 
 class Answer:
@@ -20,13 +22,25 @@ class Answer:
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self._stop = tuple(stop)
         self._held = ""
+        self._tail = ""
         self._begun = False
         self._thinking = False
         self.stopped = False
         """Whether a stop string was met."""
 
+    @property
+    def loops(self) -> bool:
+        """Whether the text ends in the same 4 to 40 characters six times in a row: small models never leave that."""
+        sizes = range(_SHORTEST, min(_LONGEST, len(self._tail) // _TIMES) + 1)
+        return any(self._tail.endswith(self._tail[-size:] * _TIMES) for size in sizes)
+
     def feed(self, piece: str) -> str:
         """Take in generated text and return what may be shown now."""
+        shown = self._feed(piece)
+        self._tail = (self._tail + shown)[-_TIMES * _LONGEST :]
+        return shown
+
+    def _feed(self, piece: str) -> str:
         if self.stopped:
             return ""
         self._held += piece

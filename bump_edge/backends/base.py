@@ -76,7 +76,8 @@ class Chunk:
         index: which prompt of the batch it belongs to.
         text: new text; may be empty (half a character, a token held back because a stop string may have begun).
         tokens: tokens that this piece took, ≥ 0.
-        finish: on the last chunk of a sequence, why it ended; None before.
+        finish: on the last chunk of a sequence, why it ended; None before. ``length`` also where a model that never
+            would have ended had come to repeat itself.
         prompt_tokens: on the last chunk, the prompt's length in tokens.
         reused_tokens: on the last chunk, how many of them came from a kept prefix and were not computed again.
     """

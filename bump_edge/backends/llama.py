@@ -351,7 +351,7 @@ class LlamaModel:
         text = sequence.answer.feed(sequence.decoder.decode(self._vocab.piece(token)))
         if sequence.answer.stopped:
             return self._finish(sequence, text, 1, "stop")
-        if sequence.written >= options.max_tokens:
+        if sequence.written >= options.max_tokens or sequence.answer.loops:
             return self._finish(sequence, text, 1, "length")
         return Chunk(index=sequence.index, text=text)
 

@@ -270,7 +270,8 @@ class OnnxBackend:
             else:
                 written.append(token)
                 text = answer.feed(shown.feed(token))
-                finish = "stop" if answer.stopped else "length" if len(written) >= options.max_tokens else None
+                full = len(written) >= options.max_tokens or answer.loops
+                finish = "stop" if answer.stopped else "length" if full else None
             if finish is not None:
                 yield Chunk(
                     index=index,

@@ -31,7 +31,7 @@ REASONS: Mapping[str, str] = {
     "blocked": "is about a topic that a person blocked",
     "rejected": "was taken out by a person before",
     "duplicate": "says what an earlier sentence says",
-    "unfinished": "was cut off by the token limit",
+    "unfinished": "was cut off by the token limit, or because it repeated itself",
     "unsupported": "has no evidence in the history",
     "length": "goes beyond the word limit",
 }

@@ -125,6 +125,18 @@ def _cut(text: str, stop: tuple[str, ...], size: int) -> tuple[str, bool]:
     return shown + answer.end(), answer.stopped
 
 
+def test_it_is_seen_where_an_answer_repeats_itself() -> None:
+    answer = Answer()
+    seen = [bool(answer.feed(piece)) and answer.loops for piece in ("Reviews amps", *(", recordings",) * 9)]
+    assert seen.index(True) == 6
+    answer = Answer()
+    answer.feed("Buys tea, tea pots, tea cups, tea towels, green tea, black tea and tea trays. " * 5)
+    assert not answer.loops
+    answer = Answer()
+    answer.feed("No no no no no no no no: 1 1 1 1 1 1 1 1 1 1 1, ------------------------")
+    assert answer.loops
+
+
 @given(
     st.text("ab<think>/ \n", max_size=60),
     st.lists(st.text("ab<", min_size=1, max_size=4), max_size=3),

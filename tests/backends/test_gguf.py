@@ -26,6 +26,7 @@ from bump_edge import (
     generate,
 )
 from bump_edge.backends import child
+from bump_edge.backends.answer import Answer
 from bump_edge.backends.gguf import GgufBackend
 from bump_edge.backends.gguf_file import read_header
 from tests.conformance.samples import GUITARS, TEA, prompt
@@ -53,6 +54,15 @@ def gone(pid: int, within_s: float = 5.0) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_an_answer_that_repeats_itself_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Answer, "loops", property(lambda answer: len(answer._tail) > 20))
+    backend = GgufBackend(smollm2_gguf(), context_tokens=1024, isolate=False)
+    written = generate(backend, [GUITARS, TEA], GenerationOptions(max_tokens=100))
+    backend.close()
+    assert [w.finish for w in written] == ["length", "length"]
+    assert all(20 < len(w.text) < 40 for w in written)
 
 
 def test_the_header_says_what_a_file_is() -> None:

@@ -7,15 +7,24 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bump_edge import GenerationError, GenerationOptions, ModelCorruptError, ModelNotFoundError, UsageError
+from bump_edge import (
+    GenerationError,
+    GenerationOptions,
+    ModelCorruptError,
+    ModelNotFoundError,
+    UsageError,
+    generate,
+)
 from bump_edge.backends.onnx import OnnxBackend
 from bump_edge.backends.onnx_folder import check_folder
 from bump_edge.backends.sampler import Sampler
+from tests.conformance.samples import GUITARS
 from tests.real_models import smollm2_onnx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +52,16 @@ def test_a_sound_folder_is_described(folder: Path) -> None:
         "genai_config.json", "model.onnx", "model.onnx.data", "tokenizer.json", "tokenizer_config.json",
     )  # fmt: skip
     assert "<|im_start|>" in found.special
+
+
+def test_an_answer_that_repeats_itself_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = OnnxBackend(smollm2_onnx(), threads=1)
+    stuck = cycle(backend._tokenizer.encode(" recordings,"))
+    monkeypatch.setattr(Sampler, "pick", lambda *_: next(stuck))
+    (written,) = generate(backend, [GUITARS], GenerationOptions(max_tokens=100))
+    backend.close()
+    assert written.text == "recordings" + ", recordings" * 6
+    assert (written.finish, written.tokens) == ("length", 13)
 
 
 @pytest.mark.parametrize(
