@@ -100,8 +100,8 @@ def check(
         standing: the sentences of the profile so far, with their evidence; those that a person confirmed stay.
         refuses: why a person's word is against a sentence (a key of `REASONS`), or an empty string.
         trims: whether a sentence may stand without what its list says twice, without the entries that no record
-            bears out, without quotations that no record has or that copy too much, and without the entry that the token
-            limit cut; what is left has to pass everything that a sentence has to.
+            bears out, without quotations that no record has and entries that copy too much, and without the entry that
+            the token limit cut; what is left has to pass everything that a sentence has to.
             Off where it is measured what a model writes.
     """
     written = sentences(clean(text))
@@ -119,7 +119,7 @@ def check(
         if before is not None and before.confirmed:
             continue  # it stands already
         cut = not finished and position == len(written) - 1 and not _TERMINAL.search(sentence)
-        ended = unfinished(sentence, prompt.language) if cut and trims and before is None else None
+        ended = unfinished(sentence, prompt.language, records.holds) if cut and trims and before is None else None
         if ended is not None:
             sentence, cut = ended, False
         reason = "unfinished" if cut else _guard(sentence, prompt.language, records)
@@ -128,14 +128,15 @@ def check(
         content = frozenset(stems(sentence, prompt.language))
         if not reason and any(_repeats(content, earlier) for earlier in said):
             reason = "duplicate"
-        # what is copied may be one quotation of several, what reads like an instruction one name (Know Your Role)
-        read = not reason or reason in ("verbatim", "instruction")
+        # what is copied may be one entry of several
+        read = not reason or reason == "verbatim"
         support = index.support(sentence, min_coverage=min_coverage, limit=max_evidence) if read else None
         found = () if support is None else support.interactions
         gone = 0
         if trims and read and before is None:
             # with evidence as it is, a single function word may well be a name (Him): the sentence is given that
-            rest = without(sentence, prompt.language, partial(_wrong, index, records, sentence, pieces=not found))
+            wrong = partial(_wrong, index, records, sentence, pieces=not found)
+            rest = without(sentence, prompt.language, wrong, records.holds)
             if rest and not (_guard(rest[0], prompt.language, records) or (refuses is not None and refuses(rest[0]))):
                 sentence, gone = rest
                 content = frozenset(stems(sentence, prompt.language))
@@ -162,9 +163,9 @@ def check(
 
 
 def _wrong(index: EvidenceIndex, records: guards.Wording, sentence: str, entry: str, *, pieces: bool) -> bool:
-    if guards.instruction_like(entry):
+    if records.copied_words(entry) >= _VERBATIM_WORDS:
         return True
-    if is_quote(entry) and (not records.holds(entry) or records.copied_words(entry) >= _VERBATIM_WORDS):
+    if is_quote(entry) and not records.holds(entry):
         return True
     return index.lacks(entry, pieces=pieces) or index.overstates(sentence, entry)
 

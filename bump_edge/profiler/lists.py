@@ -58,12 +58,17 @@ class Listed:
         return f"{start}{', '.join((first, *rest))}{',' if inside else ''} {self.joint} {last}{self.ending}"
 
 
-def read_list(sentence: str, language: str) -> Listed | None:
+def _nothing(_: str) -> bool:
+    return False
+
+
+def read_list(sentence: str, language: str, known: Callable[[str], bool] = _nothing) -> Listed | None:
     """The list that `sentence` ends in; None where it ends in none, or in one of clauses.
 
     Args:
         sentence: one sentence.
         language: of it, ISO 639-1; where the word for *and* is not known, no list is.
+        known: whether a text stands in a record, and is an entry then, be it a clause: ``how to treat blisters``.
     """
     joint = _AND.get(language)
     if joint is None:
@@ -77,7 +82,7 @@ def read_list(sentence: str, language: str) -> Listed | None:
         left, joined, right = back.rpartition(f" {joint} ")
         parts = [*front, left, right] if joined else [*front, back]
     first, *rest = parts
-    if not rest or not all(_is_entry(part, language) for part in rest):
+    if not rest or not all(_is_entry(part, language) or known(part) for part in rest):
         return None
     head, name = _cut_off(first)
     if name and not _is_entry(name, language):
@@ -90,12 +95,14 @@ def is_quote(entry: str) -> bool:
     return _QUOTE.fullmatch(entry.strip()) is not None
 
 
-def without(sentence: str, language: str, wrong: Callable[[str], bool]) -> tuple[str, int] | None:
+def without(
+    sentence: str, language: str, wrong: Callable[[str], bool], known: Callable[[str], bool] = _nothing
+) -> tuple[str, int] | None:
     """`sentence` without the entries of its list that are `wrong` or stand there twice, and how many those are.
 
     None where that leaves the sentence as it is, or nothing of the list.
     """
-    found = read_list(sentence, language)
+    found = read_list(sentence, language, known)
     if found is None:
         return None
     kept: dict[str, str] = {}
@@ -111,13 +118,13 @@ def without(sentence: str, language: str, wrong: Callable[[str], bool]) -> tuple
     return Listed(head=found.head, entries=tuple(kept.values()), joint=found.joint, ending=found.ending).text, gone
 
 
-def unfinished(sentence: str, language: str) -> str | None:
+def unfinished(sentence: str, language: str, known: Callable[[str], bool] = _nothing) -> str | None:
     """A sentence that was cut off in the middle of its list, ended before the entry that was cut.
 
     None where no list is left of it.
     """
     rest, comma, _ = sentence.rstrip().rpartition(", ")
-    found = read_list(rest, language) if comma else None
+    found = read_list(rest, language, known) if comma else None
     return f"{found.text}." if found is not None else None
 
 
