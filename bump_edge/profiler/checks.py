@@ -119,7 +119,7 @@ def check(
         if before is not None and before.confirmed:
             continue  # it stands already
         cut = not finished and position == len(written) - 1 and not _TERMINAL.search(sentence)
-        ended = unfinished(sentence, prompt.language, records.holds) if cut and trims and before is None else None
+        ended = unfinished(sentence, prompt.language, index.stands_in_one) if cut and trims and before is None else None
         if ended is not None:
             sentence, cut = ended, False
         reason = "unfinished" if cut else _guard(sentence, prompt.language, records)
@@ -136,7 +136,7 @@ def check(
         if trims and read and before is None:
             # with evidence as it is, a single function word may well be a name (Him): the sentence is given that
             wrong = partial(_wrong, index, records, sentence, pieces=not found)
-            rest = without(sentence, prompt.language, wrong, records.holds)
+            rest = without(sentence, prompt.language, wrong, index.stands_in_one)
             if rest and not (_guard(rest[0], prompt.language, records) or (refuses is not None and refuses(rest[0]))):
                 sentence, gone = rest
                 content = frozenset(stems(sentence, prompt.language))

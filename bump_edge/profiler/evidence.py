@@ -121,6 +121,11 @@ class EvidenceIndex:
             return pieces and len(words(entry)) < 2
         return len(absent) >= 0.5 * len(terms) or (not absent and self._mixes(entry))
 
+    def stands_in_one(self, entry: str) -> bool:
+        """Whether one record has all content words of an entry of a list, and there are any."""
+        terms = {term for term, _ in self._terms(entry)}
+        return bool(terms) and bool(set.intersection(*(set(self._postings.get(term, ())) for term in terms)))
+
     def overstates(self, sentence: str, entry: str) -> bool:
         """Whether what a sentence claims of its list does not hold of this entry.
 

@@ -68,7 +68,7 @@ def read_list(sentence: str, language: str, known: Callable[[str], bool] = _noth
     Args:
         sentence: one sentence.
         language: of it, ISO 639-1; where the word for *and* is not known, no list is.
-        known: whether a text stands in a record, and is an entry then, be it a clause: ``how to treat blisters``.
+        known: whether the words of a clause (``how to treat blisters on heel``) stand in a record: then it is an entry.
     """
     joint = _AND.get(language)
     if joint is None:
@@ -82,7 +82,7 @@ def read_list(sentence: str, language: str, known: Callable[[str], bool] = _noth
         left, joined, right = back.rpartition(f" {joint} ")
         parts = [*front, left, right] if joined else [*front, back]
     first, *rest = parts
-    if not rest or not all(_is_entry(part, language) or known(part) for part in rest):
+    if not rest or not all(_is_entry(p, language) or (len(words(p)) > _PLAIN_WORDS and known(p)) for p in rest):
         return None
     head, name = _cut_off(first)
     if name and not _is_entry(name, language):

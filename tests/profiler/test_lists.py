@@ -112,6 +112,14 @@ def test_a_search_that_is_copied_at_length_goes_alone() -> None:
     raw = f"Looks up {', '.join(said[:2])} and {said[2]}."
     assert check(raw, prompt).dropped == {"verbatim": 1}
     assert check(raw, prompt, trims=True).text == "Looks up merino socks sale and bivvy bag vs tent."
+    loose = "Looks up merino socks sale, carry water on a hike, tents that nobody sells and bivvy bag vs tent."
+    assert check(loose, prompt, trims=True).text in ("", loose)  # a clause that no record has makes it no list
+
+
+def test_a_sentence_that_ends_in_no_list_is_left_alone() -> None:
+    log = tuple(Interaction(type="rating", item=item, rating=r) for item, r in (("Often 5", 1.0), ("Solo", 5.0)))
+    raw = "Ratings range from 1 to 5, often 5."
+    assert check(raw, Prompt(interactions=log, stats=HistoryStats.of(log)), trims=True).text == raw
 
 
 def test_a_sentence_with_a_name_that_reads_like_an_instruction_falls_whole() -> None:
