@@ -8,9 +8,10 @@ they were typed, and of texts of the user's own the rarest words. What comes bac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 
+from bump_edge.backends.extractive.frames import FRAMES
 from bump_edge.backends.extractive.groups import Group, ends_well, word_count
 from bump_edge.backends.extractive.lexicon import ASPECTS
 from bump_edge.backends.extractive.names import speakable
@@ -22,23 +23,6 @@ from bump_edge.vocabulary import ACTS_OF_VERB
 from training.findings import NO_NAME, TITLED, short_name, title_of
 from training.models import missing
 
-WORDINGS: Mapping[str, tuple[str, ...]] = {
-    "buy": ("Buys {x}.", "Has bought {x}."),
-    "review": ("Reviews {x}.", "Has reviewed {x}."),
-    "listen": ("Listens to {x}.",),
-    "watch": ("Watches {x}.", "Has watched {x}."),
-    "rate": ("Rates {x}.", "Has rated {x}."),
-    "read": ("Reads {x}.", "Has read {x}."),
-    "search": ("Looks up {x}.", "Searches for {x}."),
-    "write": ("Writes about {x}.",),
-    "visit": ("Visits {x}.", "Has visited {x}."),
-    "use": ("Uses {x}.",),
-    "play": ("Plays {x}.", "Has played {x}."),
-    "save": ("Saves {x}.",),
-    "like": ("Likes {x}.",),
-    "other": ("Shows interest in {x}.", "Interests include {x}."),
-}
-"""How a list of what a class of acts was about is worded."""
 MENTIONS = ("Mentions {x}.", "Also mentions {x}.")
 """How the rare words of texts are, beside the names of what they are about."""
 
@@ -47,6 +31,11 @@ _SPOKEN = {*ACTS_OF_VERB["en"]["mentions"], "other"}  # acts of which the checks
 _COMMON = 4.6  # a Zipf frequency: words from here on tell nobody apart
 _LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl")
 _A_TEXT = 2  # words that a text gives at most
+
+
+def clause(act: str) -> str:
+    """What is said of a class of acts, in the extractive backend's words, with ``{x}``: ``looks up {x}``."""
+    return FRAMES["en"].verbs[act].replace("{adv}", "")
 
 
 def named(group: Group) -> dict[str, int]:

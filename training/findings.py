@@ -79,7 +79,7 @@ def title_of(entry: Entry) -> str:
 
 
 def short_name(entry: Entry) -> str:
-    """An item's name in at most five words: its own where that is short, else brand and kind; empty without either."""
+    """An item's name in at most seven words: its own where that is short, else brand and kind; empty without either."""
     item = entry.item
     if item is None:
         return ""

@@ -328,9 +328,8 @@ def _sections(page: _Page, groups: Sequence[Group], entries: Sequence[Entry]) ->
 
 def _acts_of(page: _Page, kind: str, group: Group, most: int, *, lead: str = "") -> list[Draft]:
     """What a kind of act was about, by names, and by the rare words of its texts."""
-    wordings = acts.WORDINGS[group.act]
-    if lead:
-        wordings = (f"{lead}{wordings[0][:1].lower()}{wordings[0][1:]}",)
+    clause = acts.clause(group.act)
+    wordings: tuple[str, ...] = (f"{lead}{clause}." if lead else f"{clause[:1].upper()}{clause[1:]}.",)
     out = page.sentence(kind, wordings, acts.named(group), most)
     if out and (lead or page.chance.random() < 0.3):
         return out
