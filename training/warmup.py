@@ -14,7 +14,7 @@ Departs from the paper, which starts GRPO from an instruction-tuned model of 4 B
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,18 +156,13 @@ def run(config: WarmupConfig) -> dict[str, Any]:
     resume = run.start()
     before = next((row for row in run.rows() if row["step"] == 0), None)
     if before is None:
-        before = {"step": 0, "validation_loss": per_token(measure(model, measured, config), measured)}
+        before = {"step": 0, "validation_loss": _loss(model, measured, config)}
         run.log(before)
     say(f"warmup: validation loss {before['validation_loss']} before")
     total = config.steps * config.batch
     callbacks = [rounds(model.model, config.int4_block)] if config.int4_block else []
     tally = fit(config, run, model, Rows(teacher, model, total, config.wordings), resume, callbacks)
-    rounding = Rounding(model.model, config.int4_block) if config.int4_block else None
-    if rounding is not None:  # of the model that is exported
-        rounding.round()
-    after = per_token(measure(model, measured, config), measured)
-    if rounding is not None:
-        rounding.restore()
+    after = _loss(model, measured, config)
     say(f"warmup: validation loss {after} after")
     counts = {mode: {n: tally[f"{mode} {n}"] for n in teacher.users if tally[f"{mode} {n}"]} for mode in MODES}
     run.save_model(model.save)
@@ -183,6 +178,18 @@ def run(config: WarmupConfig) -> dict[str, Any]:
             "validation_loss": {"before": before["validation_loss"], "after": after},
         },
     )
+
+
+def _loss(model: CausalModel, rows: Sequence[Row], config: WarmupConfig) -> float | None:
+    """Nats a token of the answers, of the model that is exported (with `int4_block`, rounded); None without rows."""
+    if not config.int4_block:
+        return per_token(measure(model, rows, config), rows)
+    rounding = Rounding(model.model, config.int4_block)
+    rounding.round()
+    try:
+        return per_token(measure(model, rows, config), rows)
+    finally:
+        rounding.restore()
 
 
 def _users(config: WarmupConfig, split: str) -> list[tuple[str, User]]:
