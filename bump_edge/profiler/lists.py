@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bump_edge.text import fold, stopwords, word_set, words
+from bump_edge.text import fold, stems, stopwords, word_set, words
 from bump_edge.vocabulary import RELATION_WORDS
 
 _AND = {"en": "and", "de": "und", "fr": "et", "es": "y", "it": "e", "pt": "e", "nl": "en"}
@@ -100,15 +100,17 @@ def without(
 ) -> tuple[str, int] | None:
     """`sentence` without the entries of its list that are `wrong` or stand there twice, and how many those are.
 
+    Entries with the same stems are one: ``tomato`` and ``tomatoes``.
+
     None where that leaves the sentence as it is, or nothing of the list.
     """
     found = read_list(sentence, language, known)
     if found is None:
         return None
     kept: dict[str, str] = {}
-    head = f" {_key(found.head)}" if not found.head.endswith(" ") else ""
+    head = f" {_key(found.head, language)}" if not found.head.endswith(" ") else ""
     for entry in found.entries:
-        key = _key(entry)
+        key = _key(entry, language)
         if key and key not in kept and not head.endswith(f" {key}") and not wrong(entry):
             kept[key] = entry
     gone = len(found.entries) - len(kept)
@@ -128,14 +130,16 @@ def unfinished(sentence: str, language: str, known: Callable[[str], bool] = _not
     return f"{found.text}." if found is not None else None
 
 
-def _key(entry: str) -> str:
-    return " ".join(fold(word) for word in words(entry))
+def _key(entry: str, language: str) -> str:
+    return " ".join(stems(entry, language))
 
 
 def _is_entry(part: str, language: str) -> bool:
     if is_quote(part):
         return True
     said = words(part)
+    if len(said) == 1:
+        return True  # whatever it is: no clause is that short
     small = {fold(word) for word in said if word[:1].islower()}
     if not said or small & (stopwords(language) - _GLUE[language]):
         return False

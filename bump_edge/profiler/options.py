@@ -12,7 +12,7 @@ from bump_edge.prompts import LANGUAGES
 SIMILARITY = 0.3
 """Cosine from which on a text is about a blocked topic, for the MiniLM sentence encoder: see ``tests/bench``."""
 
-CHECKS_VERSION = "5"
+CHECKS_VERSION = "6"
 """Of `bump_edge.profiler.checks`; counts up whenever the same text could come out of them otherwise: older profiles are
 then no longer up to date."""
 

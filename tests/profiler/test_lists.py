@@ -30,6 +30,7 @@ NAMES = ("Alder", "Birch Fox", "Cedar", "Dune & Elm", "Fern", "Gorse 7", "Hazel"
             "Plays Joan Jett and the Blackhearts, and Necro.",
             1,
         ),
+        ("Writes about tomatoes, swap, tomato, Lena and Lena's.", "Writes about tomatoes, swap and Lena.", 2),
         ("Écoute Necro, Zorblax et Slipknot.", "Écoute Necro et Slipknot.", 1),
         ("Hört vor allem Necro, Zorblax und Slipknot.", "Hört vor allem Necro und Slipknot.", 1),
     ],
@@ -114,6 +115,25 @@ def test_a_search_that_is_copied_at_length_goes_alone() -> None:
     assert check(raw, prompt, trims=True).text == "Looks up merino socks sale and bivvy bag vs tent."
     loose = "Looks up merino socks sale, carry water on a hike, tents that nobody sells and bivvy bag vs tent."
     assert check(loose, prompt, trims=True).text in ("", loose)  # a clause that no record has makes it no list
+
+
+@pytest.mark.parametrize(
+    ("raw", "stored"),
+    [
+        (
+            "Looks up ribbon microphone, guitar, foam, guitar and mix.",
+            "Looks up ribbon microphone, guitar, foam and mix.",
+        ),
+        (
+            "Looks up ribbon microphone, guitar, foam, guitar and more.",
+            "Looks up ribbon microphone, guitar, foam and more.",
+        ),
+    ],
+)
+def test_a_single_word_is_an_entry_whatever_it_is(raw: str, stored: str) -> None:
+    said = ("ribbon microphone", "blues mix guitar", "guitar foam")
+    log = tuple(Interaction(type="search", text=text) for text in said)
+    assert check(raw, Prompt(interactions=log, stats=HistoryStats.of(log)), trims=True).text == stored
 
 
 def test_a_sentence_that_ends_in_no_list_is_left_alone() -> None:
