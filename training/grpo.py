@@ -68,6 +68,8 @@ class GrpoConfig:
             paper; ``batch``, that of the whole step; ``none``, nothing.
         lora_rank: 0 trains all weights. lora_alpha: its scale.
         int4_block: sample from and train weights rounded as an export to int4 rounds them, see `training.rounding`.
+        blend: share of the trained weights in the finished model, in (0, 1]; the rest is the start's. Below 1 it
+            keeps more of what the start can do on logs that are not trained on, see `CausalModel.blend`.
         bfloat16: products of the update in it, and sampling from a copy of the weights in it.
         use_vllm: sample with vLLM, on a GPU. vllm_mode: ``colocate`` or ``server``. vllm_url: of the server.
         save_every: steps between checkpoints, ≥ 1.
@@ -107,6 +109,7 @@ class GrpoConfig:
     lora_rank: int = 0
     lora_alpha: int = 32
     int4_block: int = 0
+    blend: float = 1.0
     bfloat16: bool = True
     use_vllm: bool = False
     vllm_mode: str = "colocate"
@@ -122,10 +125,13 @@ class GrpoConfig:
             update_users=(1, 10**6), max_tokens=(1, 10**5), temperature=(1e-3, 10), top_p=(1e-6, 1),
             learning_rate=(0, 1), warmup=(0, 1), epsilon=(1e-6, 1), beta=(0, 100), lora_rank=(0, 4096),
             lora_alpha=(1, 10**5), save_every=(1, 10**7), patience=(1, 10**7), max_unparsed=(0, 1),
+            blend=(1e-6, 1),
         )  # fmt: skip
         if self.users % self.update_users:
             raise UsageError(f"update_users is {self.update_users}: expected a divisor of users, {self.users}")
         check_block(self.int4_block)
+        if self.blend < 1 and self.lora_rank:
+            raise UsageError("blend is for training all weights: expected lora_rank 0")
         if self.scale not in SCALES:
             raise UsageError(f"scale is {self.scale!r}: expected one of {', '.join(SCALES)}")
         if self.vllm_mode not in ("colocate", "server"):
@@ -156,6 +162,8 @@ def run(config: GrpoConfig, reward: RewardConfig) -> dict[str, Any]:
     del settings["out"]
     if not config.int4_block:
         del settings["int4_block"]  # runs from before there was such a thing go on
+    if config.blend == 1:
+        del settings["blend"]
     with state.main_process_first():
         opened = open_run(config.out, "grpo", settings)
         if opened.summary is not None:
@@ -194,6 +202,8 @@ def run(config: GrpoConfig, reward: RewardConfig) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     if state.is_main_process:
         rows = [row for row in opened.rows() if "reward/total" in row]
+        if config.blend < 1:
+            trainer.policy.blend(load(config.model.resolve()), config.blend)
         opened.save_model(trainer.policy.save)
         summary = opened.finish({**summarise(rows), "peak_rss_bytes": _peak()})
     state.wait_for_everyone()

@@ -105,6 +105,28 @@ class CausalModel:
         if adapter.is_file():
             (folder / BASE_NOTE).write_bytes(orjson.dumps({"files": _hashes(_base_of(adapter))}))
 
+    def blend(self, other: CausalModel, share: float) -> None:
+        """Move all weights to ``(1 - share) · other + share · own``: WiSE-FT (Wortsman et al., arXiv 2109.01903).
+
+        Args:
+            other: of the same architecture and vocabulary.
+            share: in (0, 1].
+
+        Raises:
+            UsageError: the two have not the same weights.
+        """
+        import torch
+
+        own, others = self.model.state_dict(), other.model.state_dict()
+        if {n: w.shape for n, w in own.items()} != {n: w.shape for n, w in others.items()}:
+            raise UsageError("the two models differ in their weights: expected two checkpoints of one model")
+        done: set[int] = set()  # tied weights are one
+        with torch.no_grad():
+            for name, weight in own.items():
+                if weight.data_ptr() not in done:
+                    done.add(weight.data_ptr())
+                    weight.copy_((1 - share) * others[name].to(weight) + share * weight)
+
 
 BASE_NOTE = "base.json"
 """Beside a LoRA: the weight files of its base by hash, so that one that was trained again is not taken for it."""

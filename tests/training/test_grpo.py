@@ -108,6 +108,23 @@ def test_a_run_trains_and_says_what_it_did(place: Path, unbroken: Path) -> None:
     assert done(command(place, unbroken)) == {"stage": "grpo", **summary}  # finished: not run again
 
 
+def test_a_blend_lies_between_the_start_and_the_trained_weights(place: Path, unbroken: Path) -> None:
+    import torch
+
+    from training.models import load
+
+    out = place / "blended"
+    done(command(place, out, blend=0.25))
+    start, trained, blended = (
+        load(path).model.state_dict() for path in (place / "policy", unbroken / "model", out / "model")
+    )
+    assert start.keys() == blended.keys()
+    for name, weight in blended.items():
+        torch.testing.assert_close(weight, 0.75 * start[name] + 0.25 * trained[name])
+    with pytest.raises(UsageError, match="blend is for training all weights"):
+        GrpoConfig(data=place, model=place, out=place, blend=0.5, lora_rank=4)
+
+
 def test_killed_in_the_middle_it_ends_where_an_unbroken_run_ends(place: Path, unbroken: Path) -> None:
     out = place / "killed"
     words = command(place, out)
