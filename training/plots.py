@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.tables import name_of
+
 
 def bars(summary: Mapping[str, Any], judges: Sequence[str], path: Path) -> bool:
     """Draw the NDCG of every kind of profile under every judge; False where matplotlib is not installed."""
@@ -24,7 +26,8 @@ def bars(summary: Mapping[str, Any], judges: Sequence[str], path: Path) -> bool:
             [max(row[j]["ci95"][1] - m, 0) for m, j in zip(means, judges, strict=True)],
         ]
         places = [at + number * width for at in range(len(judges))]
-        axes.bar(places, means, width * 0.9, yerr=spread, capsize=2, label=f"{kind} ({row['words']:.0f} words)")
+        label = f"{name_of(kind, summary)} ({row['words']:.0f} words)"
+        axes.bar(places, means, width * 0.9, yerr=spread, capsize=2, label=label)
     axes.axhline(summary["chance"], color="black", linestyle=":", linewidth=1, label="chance")
     axes.set_xticks([at + 0.4 - width / 2 for at in range(len(judges))], judges)
     axes.set_ylim(0, 2)

@@ -16,8 +16,6 @@ MARKS = ("<!-- evaluation -->", "<!-- /evaluation -->")
 def markdown(summary: Mapping[str, Any], judges: Sequence[str]) -> str:
     """The summary of `training.evaluate.run`: a row a kind of profile, its data sets' means under the first judge last.
 
-    What was given goes by the last part of its path.
-
     NDCG is forward + backward with its 95 % interval. ``fallen`` is the share of sentences that the device would not
     store, ``wrong names`` that of the names in what it would.
     """
@@ -28,10 +26,14 @@ def markdown(summary: Mapping[str, Any], judges: Sequence[str]) -> str:
         shares = ["" if row.get(k) is None else f"{row[k]:.1%}" for k in ("fallen", "wrong_names")]
         cells = [f"{row[j]['ndcg']:.3f} [{row[j]['ci95'][0]:.3f}, {row[j]['ci95'][1]:.3f}]" for j in judges]
         each = [f"{summary['datasets'][name]['kinds'][kind][judges[0]]['ndcg']:.3f}" for name in sets]
-        name = Path(summary["given"]).name if kind == "given" else kind
-        rows.append([name, f"{row['words']:.0f}", *shares, *cells, *each])
+        rows.append([name_of(kind, summary), f"{row['words']:.0f}", *shares, *cells, *each])
     rows.append(["chance", "", "", "", *[f"{summary['chance']:.3f}"] * (len(judges) + len(sets))])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def name_of(kind: str, summary: Mapping[str, Any]) -> str:
+    """What people read for a kind of profile: what was given goes by the last part of its path."""
+    return Path(summary["given"]).name if kind == "given" else kind
 
 
 def put(path: Path, text: str) -> None:

@@ -40,7 +40,7 @@ def run(
             sets.setdefault(name, {})[user.user_id] = user
     names = ["minilm", "bm25"] if all(importlib.util.find_spec(package) for package in ENCODER) else ["bm25"]
     judges = [open_judge(name) for name in names]
-    backend = open_writer(load(model=model or None))
+    backend = open_writer(load(model=model or None), fallback=False)
     kept = facts = updates = 0
     old_sentences: list[str] = []
     out: dict[str, Any] = {"datasets": {}}

@@ -220,6 +220,6 @@ def test_verbatim_share_by_hand() -> None:
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     row = {"words": 3.0, "bm25": {"ndcg": 1.2, "ci95": [1.1, 1.3]}}
-    summary = {"kinds": {"given": row}, "chance": 0.945, "data": "d", "users": 3, "split": "all"}
+    summary = {"given": "runs/grpo", "kinds": {"given": row}, "chance": 0.945, "data": "d", "users": 3, "split": "all"}
     assert bars(summary, ["bm25"], tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
