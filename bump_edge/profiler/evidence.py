@@ -3,8 +3,8 @@
 The check is lexical, so that it runs everywhere in microseconds and a person can follow it: a sentence is supported
 when its content words occur, by stem, in the records that the profiler read. Words that state a relation, a habit or an
 amount (`bump_edge.vocabulary.RELATION_WORDS`) are no content; what they claim about ratings and recency is checked
-against the ratings and the order of the records. What the check cannot see is a wrong relation between right words, and
-a true abstraction in words that no record has.
+against the ratings and the order of the records. What reads like an instruction in a record bears nothing out. What the
+check cannot see is a wrong relation between right words, and a true abstraction in words that no record has.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from bump_edge.profiler.claims import Claims
+from bump_edge.profiler.guards import without_orders
 from bump_edge.text import fold, stem, stopwords, words
 from bump_edge.types import HistoryStats, Interaction
 from bump_edge.vocabulary import RELATION_WORDS, act_of
@@ -57,6 +58,8 @@ class EvidenceIndex:
         self._stats = stats
         self._language = language
         self._postings: dict[str, list[int]] = defaultdict(list)
+        self._found: dict[str, list[int]] = {}
+        self._honest: dict[int, frozenset[str]] = {}
         for position, interaction in enumerate(self._interactions):
             for term in {t for t, _ in self._terms(interaction.as_record(max_chars=4000))}:
                 self._postings[term].append(position)
@@ -72,6 +75,7 @@ class EvidenceIndex:
         relations = _relations(self._language)
         terms: dict[str, str] = {}
         invented: list[str] = []
+        first = next(iter(words(sentence)), "")
         for position, (term, written) in enumerate(self._terms(sentence)):
             if fold(written) in relations or term in _relation_stems(self._language):
                 continue
@@ -79,10 +83,11 @@ class EvidenceIndex:
                 continue
             terms.setdefault(term, written)
             # a capital inside a sentence is a name (except in German, where every noun has one)
-            if term not in self._postings and position > 0 and written[:1].isupper() and self._language != "de":
+            starts = position == 0 and first.startswith(written)
+            if not (self._at(term) or starts) and written[:1].isupper() and self._language != "de":
                 invented.append(written)
-        found = [t for t in terms if t in self._postings]
-        missing = tuple(written for t, written in terms.items() if t not in self._postings)
+        found = [t for t in terms if self._at(t)]
+        missing = tuple(written for t, written in terms.items() if not self._at(t))
         coverage = len(found) / len(terms) if terms else 1.0
         if invented:
             return Support(interactions=(), coverage=coverage, missing=missing, reason="name")
@@ -96,11 +101,11 @@ class EvidenceIndex:
         if not pool:
             return Support(interactions=(), coverage=coverage, missing=missing, reason=reason or "words")
         # Only what bears the claims out counts: "buys strings and amps" is no truer for an amp that was searched for.
-        found = [t for t in found if not set(self._postings[t]).isdisjoint(pool)]
+        found = [t for t in found if not set(self._at(t)).isdisjoint(pool)]
         if terms and len(found) < min_coverage * len(terms):
             return Support(interactions=(), coverage=len(found) / len(terms), missing=missing, reason="words")
         closest = [p for p in pool if act_of(self._interactions[p].type) in claims.closest]
-        if all(not set(self._postings[t]).isdisjoint(closest) for t in found):
+        if all(not set(self._at(t)).isdisjoint(closest) for t in found):
             pool = closest or pool
         chosen = self._strongest(found, pool, limit) if terms else pool[:limit]
         return Support(interactions=tuple(self._interactions[p] for p in chosen), coverage=coverage, missing=missing)
@@ -114,7 +119,7 @@ class EvidenceIndex:
         """
         relations = _relations(self._language)
         terms = [(term, written) for term, written in self._terms(entry) if fold(written) not in relations]
-        absent = [written for term, written in terms if term not in self._postings]
+        absent = [written for term, written in terms if not self._at(term)]
         if any(w[:1].isupper() or (w.isdigit() and not self._is_known_number(w)) for w in absent):
             return True
         if not terms:
@@ -124,7 +129,7 @@ class EvidenceIndex:
     def stands_in_one(self, entry: str) -> bool:
         """Whether one record has all content words of an entry of a list, and there are any."""
         terms = {term for term, _ in self._terms(entry)}
-        return bool(terms) and bool(set.intersection(*(set(self._postings.get(term, ())) for term in terms)))
+        return bool(terms) and bool(set.intersection(*(set(self._at(term)) for term in terms)))
 
     def overstates(self, sentence: str, entry: str) -> bool:
         """Whether what a sentence claims of its list does not hold of this entry.
@@ -132,7 +137,7 @@ class EvidenceIndex:
         The records that have its words (all of them, where a record does) are of another act than its verb names, or
         none of them is recent, rated so, or among those that the log counts most.
         """
-        held = [set(self._postings[term]) for term, _ in self._terms(entry) if term in self._postings]
+        held = [set(self._at(term)) for term, _ in self._terms(entry) if self._at(term)]
         if not held:
             return False
         pool = set.intersection(*held) or set.union(*held)
@@ -141,14 +146,26 @@ class EvidenceIndex:
             claims = replace(claims, rating=False)  # that something was rated shows without a rating
         return not claims.borne_out(sorted(pool), self._interactions, self._stats, has_content=True)[0]
 
+    def _at(self, term: str) -> Sequence[int]:
+        """Where the records are that have `term`, but in what reads like an instruction (looked at when asked)."""
+        if term not in self._found:
+            self._found[term] = [p for p in self._postings.get(term, ()) if term in self._said(p)]
+        return self._found[term]
+
+    def _said(self, position: int) -> frozenset[str]:
+        if position not in self._honest:
+            record = without_orders(self._interactions[position]).as_record(max_chars=4000)
+            self._honest[position] = frozenset(term for term, _ in self._terms(record))
+        return self._honest[position]
+
     def _mixes(self, entry: str) -> bool:
         """Whether an entry with names has words of several records, each of which has some; of names joined, one's."""
         if self._language == "de" or not any(word[:1].isupper() for word in words(entry)):
             return False
         return any(
-            not set.intersection(*(set(self._postings[term]) for term, _ in terms))
+            not set.intersection(*(set(self._at(term)) for term, _ in terms))
             for part in _JOINTS.split(entry)
-            if (terms := [t for t in self._terms(part) if t[0] in self._postings])
+            if (terms := [t for t in self._terms(part) if self._at(t[0])])
         )
 
     def terms_of(self, sentence: str) -> frozenset[str]:
@@ -157,20 +174,20 @@ class EvidenceIndex:
         return frozenset(
             term
             for term, written in self._terms(sentence)
-            if term in self._postings and fold(written) not in relations and term not in _relation_stems(self._language)
+            if self._at(term) and fold(written) not in relations and term not in _relation_stems(self._language)
         )
 
     def _matching(self, terms: Sequence[str]) -> list[int]:
-        return sorted({p for t in terms for p in self._postings[t]})
+        return sorted({p for t in terms for p in self._at(t)})
 
     def _strongest(self, terms: Sequence[str], pool: Sequence[int], limit: int) -> list[int]:
         """Greedy cover of `terms` by rarity, then the records that hold most of them; ties go to the newer."""
         total = len(self._interactions)
-        weight = {t: math.log(1 + total / len(self._postings[t])) for t in terms}
+        weight = {t: math.log(1 + total / len(self._at(t))) for t in terms}
         inside = set(pool)
         terms_of: dict[int, set[str]] = defaultdict(set)
         for term in terms:
-            for position in self._postings[term]:
+            for position in self._at(term):
                 if position in inside:
                     terms_of[position].add(term)
         chosen: list[int] = []

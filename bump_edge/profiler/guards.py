@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from bump_edge.profiler.steering import spellings, steers
 from bump_edge.prompts import Prompt, neutralise
-from bump_edge.text import fold, words
+from bump_edge.text import fold, sentences, words
 from bump_edge.types import HistoryStats, Interaction
 
 # Phrases that address a model or its rules, in the languages that the extractive backend writes. Matched on folded
@@ -58,6 +59,7 @@ _MARKUP = re.compile(
     r"https?://|www\.|[{}<>]|```|\|\||^\s*#|\[/?[A-Z_]{3,}\]|\b(?:system|assistant|user|human|tool)\s*:|=>|::|\$\(",
     re.I,
 )
+_TAGS = re.compile(r"[<>{}]")
 # Who the user is, by name: a profile says what somebody does, and a name in a log may be anybody's who wants to be trusted.
 _PERSON = (
     r"(?:(?:the|this|our)\s+(?:user|person|customer|reader|human|owner)|(?:der|die|dieser?)\s+(?:be)?(?:nutzer(?:in)?|person|kund(?:e|in))"
@@ -97,6 +99,40 @@ def instruction_like(sentence: str) -> bool:
         or bool(_MARKUP.search(sentence) or _IS_A_NAME.search(sentence))
         or neutralise(sentence) != sentence
     )
+
+
+def without_orders(interaction: Interaction) -> Interaction:
+    """`interaction` without what reads like an instruction: such sentences of its text, its type, such labels.
+
+    Who plants an order in a log has its words in a record; here they bear nothing out. Of an item only chat markup goes:
+    names read like orders (Bring Me The Horizon), and to have bought one is no order.
+    """
+    said = sentences(interaction.text or "")
+    honest = [sentence for sentence in said if not instruction_like(sentence.lstrip("# "))]
+    meta = {k: v for k, v in interaction.meta.items() if not any(map(instruction_like, _strings(v)))}
+    marked = interaction.item is not None and bool(_TAGS.search(interaction.item))
+    typed = interaction.type is not None and _typed(interaction.type)
+    if len(honest) == len(said) and len(meta) == len(interaction.meta) and not marked and not typed:
+        return interaction
+    text = interaction.text if len(honest) == len(said) else " ".join(honest)
+    item = None if marked else interaction.item
+    # an interaction must have one of the two
+    return replace(
+        interaction,
+        text=text or (None if item else "…"),
+        item=item,
+        meta=meta,
+        type=None if typed else interaction.type,
+    )
+
+
+@cache
+def _typed(type_: str) -> bool:
+    return instruction_like(type_.replace("_", " "))
+
+
+def _strings(value: Any) -> list[str]:
+    return [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
 
 
 def wrong_voice(sentence: str, language: str, records: Wording) -> bool:
