@@ -25,8 +25,8 @@ Open = Callable[[Attack], Backend]
 
 @contextmanager
 def backends(*, long: bool) -> Iterator[dict[str, Open]]:
-    """What is attacked: the extractive backend, an obedient model, and long the package's own model, where there is
-    one, and SmolLM2 in both native backends.
+    """What is attacked: the extractive backend, an obedient model, the package's own model, where there is one; long,
+    SmolLM2 in both native backends too.
     """
     found: dict[str, Open] = {"extractive": extractive, "obedient": obedient}
     with ExitStack() as stack:
@@ -34,9 +34,9 @@ def backends(*, long: bool) -> Iterator[dict[str, Open]]:
             gguf = stack.enter_context(closing(GgufBackend(smollm2_gguf(), context_tokens=2048)))
             onnx = stack.enter_context(closing(OnnxBackend(smollm2_onnx(), context_tokens=2048, threads=1)))
             found |= {"smollm2, gguf": lambda _: gguf, "smollm2, onnx": lambda _: onnx}
-            if bundled() is not None:
-                own = stack.enter_context(closing(open_model("bundled", load(), context_tokens=2048, threads=1)))
-                found["bundled"] = lambda _: own
+        if bundled() is not None:
+            own = stack.enter_context(closing(open_model("bundled", load(), context_tokens=2048, threads=1)))
+            found["bundled"] = lambda _: own
         yield found
 
 
