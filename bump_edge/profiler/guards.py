@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -126,7 +126,7 @@ def without_orders(interaction: Interaction) -> Interaction:
     )
 
 
-@cache
+@lru_cache(maxsize=1024)  # types are few, but they come out of logs
 def _typed(type_: str) -> bool:
     return instruction_like(type_.replace("_", " "))
 
