@@ -135,6 +135,8 @@ def build(checkpoint: Path, folder: Path, scratch: Path, options: OnnxOptions) -
             extra.append("algo_config=k_quant")
         if options.mixed:
             extra.append(f"matmul_mixed_precision={MIXED}")
+    # The builder writes the commit of the repository that it lies in into the file: of a checkout that has the .venv.
+    apart = {"GIT_DIR": str(scratch / "no-repository")}
     done = subprocess.run(
         [
             sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", str(checkpoint.resolve()),
@@ -142,7 +144,7 @@ def build(checkpoint: Path, folder: Path, scratch: Path, options: OnnxOptions) -
             "-c", str(scratch / "builder"),
             *(["--extra_options", *extra] if extra else []),
         ],
-        cwd=scratch, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=scratch, env=environment() | apart, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace", check=False,
     )  # fmt: skip
     if done.returncode:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnxruntime_genai import __commit__
 from transformers import AutoModelForCausalLM
 
 from bump_edge.backends.gguf_file import read_header
@@ -155,6 +156,15 @@ def test_the_same_checkpoint_twice_is_the_same_bytes(models: dict[str, Path], tm
         gguf.run(GgufOptions(model=models["llama"], out=tmp_path / place / "m", type="Q8_0"))
     for path in (tmp_path / "a/m").iterdir():
         assert path.read_bytes() == (tmp_path / "b/m" / path.name).read_bytes()
+
+
+def test_the_commit_of_the_checkout_is_no_part_of_an_onnx_folder(models: dict[str, Path], tmp_path: Path) -> None:
+    """The builder asks git, where its environment lies in a checkout: the bytes would change with every commit."""
+    for place in ("a", "b"):
+        onnx.run(OnnxOptions(model=models["llama"], out=tmp_path / place / "m", precision="int4"))
+    for path in (tmp_path / "a/m").iterdir():
+        assert path.read_bytes() == (tmp_path / "b/m" / path.name).read_bytes()
+    assert __commit__[:7].encode() in (tmp_path / "a/m/model.onnx").read_bytes()[:200]  # the wheel's own, everywhere
 
 
 def test_the_runtime_takes_it_and_refuses_one_that_was_touched(models: dict[str, Path], tmp_path: Path) -> None:
